@@ -1,0 +1,91 @@
+"""The composition root: what one API process is made of."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from api.auth import FIND_KEYS, ApiKey, Authenticator
+from api.cursor import CursorSigner
+from api.progress import Progress
+from api.settings import Settings
+from api.table_reads import TableReads
+from application.event_store.postgres import PostgresEventStore
+from application.event_store.session import Session
+from application.table_defs import TableDefs
+from projections.table_def_queries import SCHEMA
+
+API_ROLE = "dynamic_tables_api"
+PROJECTOR_ROLE = "dynamic_tables_projector"
+CURSOR_SECRET = "SELECT value FROM access.secrets WHERE name = 'cursor'"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the endpoints use."""
+
+    table_defs: TableDefs
+    tables: TableReads
+    authenticator: Authenticator
+    progress: Progress
+    cursors: CursorSigner
+    session: Session
+
+
+def as_role(database_url: str, role: str) -> str:
+    """A connection string whose sessions run as a role that can do no more than it needs."""
+    given = conninfo_to_dict(database_url)
+    options = (
+        f"{given.get('options') or ''} -c role={role} -c timezone=UTC"
+        " -c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=60s"
+        " -c jit=off"
+    )
+    return make_conninfo(
+        database_url, options=options.strip(), application_name=role, tcp_user_timeout=10_000
+    )
+
+
+@contextlib.asynccontextmanager
+async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
+    """Open what an API process needs, and close it afterwards."""
+    conninfo = as_role(database_url, API_ROLE)
+    store = PostgresEventStore(conninfo)
+    session, keys = Session(conninfo), Session(conninfo)
+    progress = Progress(conninfo, SCHEMA)
+    pool = AsyncConnectionPool(
+        conninfo,
+        min_size=1,
+        max_size=settings.read_connections,
+        max_waiting=500,
+        timeout=2,
+        open=False,
+        kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
+    )
+    secret = (await session.fetch(CURSOR_SECRET))[0][0]
+    async with pool:
+        follower = asyncio.create_task(progress.follow())
+        try:
+            yield Services(
+                table_defs=TableDefs(store),
+                tables=TableReads(session, pool),
+                authenticator=Authenticator(_key_finder(keys)),
+                progress=progress,
+                cursors=CursorSigner(secret),
+                session=session,
+            )
+        finally:
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+            for part in (store, session, keys):
+                await part.close()
+
+
+def _key_finder(session: Session) -> Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, ApiKey]]]:
+    async def find(ids: Sequence[UUID]) -> Mapping[UUID, ApiKey]:
+        return {row[0]: ApiKey(*row) for row in await session.fetch(FIND_KEYS, (list(ids),))}
+
+    return find

@@ -1,0 +1,168 @@
+"""The one map from errors to HTTP: RFC 9457 problem details, whatever went wrong."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+from typing import Any
+
+import psycopg
+import psycopg_pool
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.problems import CATALOGUE
+from application.base import Stale
+from application.errors import AppendBusy, Fault, KeyReused
+from application.feed import feed_item
+from application.table_defs import SlugHeld
+from domain.errors import (
+    DomainError,
+    InvalidValue,
+    NotDeleted,
+    NotFound,
+    TableDeleted,
+    TablePurged,
+    UnreadableEvent,
+)
+
+logger = logging.getLogger(__name__)
+_STATUS_CODES = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+
+
+class ApiError(Exception):
+    """An error that HTTP itself brings: authentication, validation, preconditions."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail or CATALOGUE[code].remedy
+        self.headers = dict(headers or {})
+        self.members = members
+
+
+def invalid(errors: Sequence[Mapping[str, str]]) -> ApiError:
+    """A 422 that names every wrong value at once."""
+    where = ", ".join(dict.fromkeys(e["pointer"] or "the body" for e in errors))
+    return ApiError("validation", f"Wrong: {where}.", errors=list(errors))
+
+
+def respond(error: Exception, request: Request) -> Response:
+    """The answer to a request that failed."""
+    problem = _problem(error)
+    kind = CATALOGUE[problem.code]
+    if kind.status == 503:
+        problem.headers.setdefault("Retry-After", "1")
+    body = {
+        "type": f"/problems/{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": problem.detail,
+        "code": kind.code,
+        "requestId": request.scope.get("request_id", ""),
+        **problem.members,
+    }
+    return Response(to_json(body), kind.status, problem.headers, "application/problem+json")
+
+
+@singledispatch
+def _problem(error: Exception) -> ApiError:
+    """What nobody expected is logged, and told to nobody."""
+    logger.error("unexpected error", exc_info=error)
+    return ApiError("internal", "Something went wrong. It was logged under this request id.")
+
+
+@_problem.register
+def _(error: ApiError) -> ApiError:
+    return error
+
+
+@_problem.register
+def _(error: HTTPException) -> ApiError:
+    code = _STATUS_CODES.get(error.status_code, "internal")
+    return ApiError(code, headers=error.headers)
+
+
+@_problem.register
+def _(error: NotFound) -> ApiError:
+    return ApiError("not-found", str(error))
+
+
+@_problem.register
+def _(error: TableDeleted) -> ApiError:
+    return ApiError("table-deleted", str(error), deletedAt=error.deleted_at, restorable=True)
+
+
+@_problem.register
+def _(error: TablePurged) -> ApiError:
+    return ApiError("table-purged", str(error))
+
+
+@_problem.register
+def _(error: NotDeleted) -> ApiError:
+    return ApiError("not-deleted", str(error))
+
+
+@_problem.register
+def _(error: InvalidValue) -> ApiError:
+    return invalid([{"pointer": error.pointer, "code": error.code, "detail": str(error)}])
+
+
+@_problem.register
+def _(error: SlugHeld) -> ApiError:
+    holder = "a deleted table" if error.holder_deleted_at else "another table"
+    remedy = "Restore or purge it, or choose" if error.holder_deleted_at else "Choose"
+    return ApiError(
+        "slug-taken",
+        f"'{error.slug}' belongs to {holder}. {remedy} '{error.suggestion}'.",
+        errors=[{"pointer": "/slug", "code": "taken", "detail": "is in use"}],
+        suggestion=error.suggestion,
+        heldBy={"id": error.holder_id, "deletedAt": error.holder_deleted_at},
+    )
+
+
+@_problem.register
+def _(error: Stale) -> ApiError:
+    return ApiError(
+        "version-mismatch",
+        f"The table is at version {error.current.version}.",
+        headers={"ETag": f'"{error.current.version}"'},
+        currentVersion=error.current.version,
+        events=[feed_item(recorded) for recorded in error.since],
+        clashes=[],
+    )
+
+
+@_problem.register
+def _(error: KeyReused) -> ApiError:
+    return ApiError("idempotency-key-reused")
+
+
+@_problem.register
+def _(error: AppendBusy) -> ApiError:
+    return ApiError("append-busy")
+
+
+@_problem.register(Fault)
+@_problem.register(UnreadableEvent)
+@_problem.register(psycopg.OperationalError)
+@_problem.register(psycopg.InterfaceError)
+@_problem.register(psycopg_pool.PoolTimeout)
+@_problem.register(psycopg_pool.TooManyRequests)
+def _(error: Exception) -> ApiError:
+    logger.warning("unavailable: %s", str(error).strip())
+    return ApiError("unavailable")
+
+
+@_problem.register
+def _(error: DomainError) -> ApiError:
+    logger.error("a domain error without a problem", exc_info=error)
+    return ApiError("internal")

@@ -1,0 +1,71 @@
+"""What happens to every request: an id, a metric, and an answer even when something breaks."""
+
+import re
+import time
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import errors
+from api.metrics import REQUESTS, SECONDS
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class Requests:
+    """Pure ASGI: gives each request its id, counts it, and turns a crash into a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = time.perf_counter(), 0
+        echoed = _identify(scope)
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *echoed]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            if status:
+                raise
+            response = errors.respond(error, Request(scope))
+            await response(scope, receive, sending)
+        finally:
+            _measure(scope, status, time.perf_counter() - started)
+
+
+def _identify(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Give the request an id, its caller's if that is usable; returns the headers to echo."""
+    given = dict(scope["headers"])
+    request_id = given.get(b"x-request-id", b"")
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = uuid4().hex.encode()
+    scope["request_id"] = request_id.decode()
+    echoed = [(b"x-request-id", request_id)]
+    traceparent = given.get(b"traceparent", b"")
+    scope["traceparent"] = None
+    if _TRACEPARENT.fullmatch(traceparent):
+        scope["traceparent"] = traceparent.decode()
+        echoed.append((b"traceparent", traceparent))
+    return echoed
+
+
+def _measure(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "unknown")
+    REQUESTS.labels(scope["method"], route, status).inc()
+    SECONDS.labels(route).observe(seconds)

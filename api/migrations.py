@@ -1,0 +1,104 @@
+"""Bring a database to the present schema: roles, event store, access, empty read models.
+
+One step under an advisory lock, run before anything serves; never at import, never by a worker.
+"""
+
+import asyncio
+import os
+from importlib.resources import files
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import conninfo_to_dict
+
+from api.bootstrap import API_ROLE, PROJECTOR_ROLE, as_role
+from domain.recorded import event_classes
+from projections import base
+from projections.table_defs import TableDefsProjection
+
+PROJECTIONS = (TableDefsProjection(),)
+LOCK = "SELECT pg_advisory_lock(hashtextextended('dynamic_tables.migrate', 0))"
+TOPIC = """
+INSERT INTO event_store.topics (topic, class_version) VALUES (%s, %s) ON CONFLICT DO NOTHING
+"""
+SECRET = """
+INSERT INTO access.secrets (name, value) VALUES ('cursor', %s) ON CONFLICT DO NOTHING
+"""
+VERSION = "SELECT current_setting('server_version_num')::integer"
+OLDEST = 150_000
+
+
+class TooOld(Exception):
+    """The server is older than PostgreSQL 15."""
+
+
+async def migrate(admin_url: str, database_url: str) -> None:
+    """Bring the database to the present schema; safe to run again, and by many at once.
+
+    `admin_url` names a user who may create roles and schemas; the user of `database_url` becomes a
+    member of the roles that the processes run as.
+
+    Raises:
+        TooOld, psycopg.Error.
+    """
+    async with await AsyncConnection.connect(
+        admin_url, autocommit=True, connect_timeout=5
+    ) as connection:
+        await _check_version(connection)
+        await connection.execute(LOCK)
+        await _roles(connection, conninfo_to_dict(database_url).get("user"))
+        await _schemas(connection)
+    async with await base.connect(as_role(database_url, PROJECTOR_ROLE), "public") as connection:
+        await _read_models(connection)
+
+
+async def _check_version(connection: AsyncConnection) -> None:
+    row = await (await connection.execute(VERSION)).fetchone()
+    if row and row[0] < OLDEST:
+        raise TooOld(f"PostgreSQL 15 or newer is needed, this is {row[0] // 10_000}.")
+
+
+async def _roles(connection: AsyncConnection, login: object) -> None:
+    for role in (API_ROLE, PROJECTOR_ROLE):
+        await _create_role(connection, role)
+        grant = sql.SQL("GRANT {} TO {}")
+        await connection.execute(grant.format(sql.Identifier(role), sql.SQL("CURRENT_USER")))
+        if login:
+            await connection.execute(grant.format(sql.Identifier(role), sql.Identifier(str(login))))
+    await connection.execute(
+        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
+            sql.Identifier(connection.info.dbname), sql.Identifier(PROJECTOR_ROLE)
+        )
+    )
+
+
+async def _create_role(connection: AsyncConnection, role: str) -> None:
+    """Roles belong to the whole server: another database's migration may create it right now."""
+    known = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+    if await known.fetchone():
+        return
+    try:
+        await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
+    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        await asyncio.sleep(0)
+
+
+async def _schemas(connection: AsyncConnection) -> None:
+    async with connection.transaction():
+        await connection.execute(_script("application.event_store", "schema.sql"))
+        await connection.execute(_script("api", "auth.sql"))
+        for topic, event_class in event_classes().items():
+            await connection.execute(TOPIC, (topic, event_class.class_version))
+        await connection.execute(SECRET, (os.urandom(32),))
+
+
+async def _read_models(connection: AsyncConnection) -> None:
+    await connection.execute(LOCK)
+    await connection.execute(_script("projections", "base.sql"), prepare=False)
+    for projection in PROJECTIONS:
+        schema = base.live_schema(projection)
+        await base.create(connection, projection, schema, indexed=True)
+
+
+def _script(package: str, name: str) -> bytes:
+    return files(package).joinpath(name).read_bytes()

@@ -1,0 +1,106 @@
+"""For whoever runs it: is it alive, ready and fast; and the pages by which it explains itself.
+
+None of these needs credentials, and none shows a company's data.
+"""
+
+import html
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from api.metrics import HEAD, LAG, PARKED, PROJECTED
+from api.problems import CATALOGUE
+from application.errors import Fault
+
+LAG_QUERY = """
+SELECT projection, position,
+       coalesce((SELECT max(position) FROM event_store.events), 0),
+       (SELECT count(*) FROM projections.parked WHERE parked.projection = positions.projection)
+  FROM projections.positions
+ WHERE right(projection, 5) <> '_next'
+"""
+LARGEST_LAG = 10_000  # events; beyond, lists are too old to be called ready
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/livez")
+async def livez() -> Response:
+    """The process runs."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """The process can serve: the database answers, and the read models are not far behind."""
+    try:
+        projections = await _projections(request)
+    except Fault:
+        problem = {"status": "unavailable", "detail": "The database does not answer."}
+        return JSONResponse(problem, 503, {"Retry-After": "1"})
+    behind = [p for p in projections if p["lag"] > LARGEST_LAG]
+    degraded = behind or any(p["parked"] for p in projections)
+    body = {"status": "degraded" if degraded else "ok", "projections": projections}
+    return JSONResponse(body, 503 if behind else 200, {"Retry-After": "1"} if behind else None)
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus, of this process and of the read models."""
+    try:
+        await _projections(request)
+    except Fault:
+        LAG.clear()
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/problems/{code}")
+async def problem_page(code: str) -> Response:
+    """What a problem means and what to do about it."""
+    problem = CATALOGUE.get(code)
+    if problem is None:
+        raise HTTPException(404)
+    title, remedy = html.escape(problem.title), html.escape(problem.remedy)
+    return HTMLResponse(
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        f"<h1>{title}</h1><p><code>{problem.code}</code>, status {problem.status}</p>"
+        f"<p>{remedy}</p></html>"
+    )
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs() -> Response:
+    """The OpenAPI document to look through and try out, without internet access."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Dynamic Tables",
+        swagger_js_url="/docs/static/swagger-ui-bundle.js",
+        swagger_css_url="/docs/static/swagger-ui.css",
+        swagger_favicon_url="/docs/static/favicon.png",
+    )
+
+
+def mount_docs(app: FastAPI) -> None:
+    """Serve Swagger UI's own files from the package that brings them."""
+    directory = str(files("fastapi_offline").joinpath("static"))
+    app.mount("/docs/static", StaticFiles(directory=directory), name="docs")
+
+
+async def _projections(request: Request) -> list[dict[str, Any]]:
+    rows = await request.app.state.services.session.fetch(LAG_QUERY)
+    for name, position, head, parked in rows:
+        HEAD.set(head)
+        PROJECTED.labels(name).set(position)
+        LAG.labels(name).set(head - position)
+        PARKED.labels(name).set(parked)
+    return [
+        {"projection": name, "position": str(position), "lag": head - position, "parked": parked}
+        for name, position, head, parked in rows
+    ]

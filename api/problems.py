@@ -1,0 +1,106 @@
+"""Every problem that an answer can name: its code, status, title, and what to do about it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A kind of error, as RFC 9457 has it; `/problems/{code}` is its page."""
+
+    code: str
+    status: int
+    title: str
+    remedy: str
+
+
+CATALOGUE = {
+    problem.code: problem
+    for problem in (
+        Problem(
+            "invalid-json", 400, "The body is not valid JSON",
+            "Send one JSON value as RFC 8259 defines it, encoded as UTF-8, without duplicate keys,"
+            " NaN or Infinity.",
+        ),
+        Problem(
+            "invalid-cursor", 400, "The cursor cannot be used",
+            "Use `nextCursor` of an earlier answer unchanged, with the same key, filter and sort."
+            " To start over, leave the cursor out.",
+        ),
+        Problem(
+            "invalid-position", 400, "The position is not a position",
+            "A position is a decimal number such as 48231, taken from an `Event-Position` header.",
+        ),
+        Problem(
+            "unauthenticated", 401, "No valid credentials",
+            "Send `Authorization: Bearer <API key>` with a key neither expired nor revoked.",
+        ),
+        Problem(
+            "forbidden", 403, "The credentials do not allow this",
+            "Use a key whose role has the scope that the detail names.",
+        ),
+        Problem(
+            "not-found", 404, "Not found",
+            "Check the address and the id. What belongs to another company looks the same.",
+        ),
+        Problem(
+            "table-deleted", 404, "The table is deleted",
+            "Restore it with POST /api/tables/{id}/restore, or read it with ?state=all.",
+        ),
+        Problem(
+            "method-not-allowed", 405, "The method is not allowed here",
+            "Use one of the methods in the Allow header.",
+        ),
+        Problem(
+            "slug-taken", 409, "Slug already in use",
+            "Choose another slug; `suggestion` is free. A deleted table keeps its slug until it is"
+            " purged; `heldBy` names the table.",
+        ),
+        Problem(
+            "not-deleted", 409, "The table is not deleted",
+            "Delete the table first; purging cannot be undone.",
+        ),
+        Problem(
+            "table-purged", 410, "The table was purged",
+            "It is gone for ever; create another.",
+        ),
+        Problem(
+            "version-mismatch", 412, "Somebody else changed it",
+            "`events` and `clashes` tell what changed since the version in If-Match. Decide, then"
+            " send the request again with `currentVersion`.",
+        ),
+        Problem(
+            "body-too-large", 413, "The body is too large",
+            "Send at most 256 KiB.",
+        ),
+        Problem(
+            "unsupported-media-type", 415, "The media type is not supported",
+            "Send `application/json`; a PATCH may also be `application/merge-patch+json`.",
+        ),
+        Problem(
+            "validation", 422, "The request breaks a rule",
+            "`errors` has one entry for each value that is wrong, with a pointer to it.",
+        ),
+        Problem(
+            "idempotency-key-reused", 422, "The idempotency key belongs to another request",
+            "Use a new key for a new request. A repeated request must be the same to the letter.",
+        ),
+        Problem(
+            "internal", 500, "Something went wrong here",
+            "It is not your fault. Report the request id.",
+        ),
+        Problem(
+            "append-busy", 503, "Too many writes at once",
+            "Nothing was stored. Try again after Retry-After seconds, best with the same"
+            " Idempotency-Key.",
+        ),
+        Problem(
+            "projection-behind", 503, "The read model is not there yet",
+            "Try again after Retry-After seconds, or wait longer with `Prefer: wait=5`.",
+        ),
+        Problem(
+            "unavailable", 503, "Not available now",
+            "Try again after Retry-After seconds, best with the same Idempotency-Key: the request"
+            " then takes effect once.",
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,157 @@
+"""The processes of one installation on one machine: API workers, projector, and who watches them."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+import uvloop
+
+from api.app import create_app
+from api.bootstrap import PROJECTOR_ROLE, as_role
+from api.migrations import PROJECTIONS
+from api.settings import Settings
+from projections.projector import Projector, housekeeping
+
+GRACE = 8  # seconds for requests that are under way when we stop
+RESTART_DELAY = 0.5  # seconds
+
+logger = logging.getLogger(__name__)
+
+
+class Child:
+    """A process of ours; it ends when we do, however we end, because its stdin closes."""
+
+    def __init__(self, name: str, arguments: list[str], environment: dict[str, str], fd: int = -1):
+        self.name = name
+        self._command = [sys.executable, "-m", "api", *arguments]
+        self._environment = environment
+        self._fds = (fd,) if fd >= 0 else ()
+        self.start()
+
+    def start(self) -> None:
+        """Start it, in a session of its own: Ctrl-C is for us, and we decide in which order."""
+        self.started_at = time.monotonic()
+        self.process = subprocess.Popen(  # noqa: S603  # our own program
+            self._command,
+            stdin=subprocess.PIPE,
+            env=self._environment,
+            pass_fds=self._fds,
+            start_new_session=True,
+        )
+
+    def revive(self) -> None:
+        """Start it again if it died."""
+        if self.process.poll() is None or time.monotonic() - self.started_at < RESTART_DELAY:
+            return
+        logger.error("%s ended with status %s; starts again", self.name, self.process.returncode)
+        self.start()
+
+    def stop(self, timeout: float) -> None:
+        """Ask it to end; insist after `timeout` seconds."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextlib.contextmanager
+def running(
+    settings: Settings, listener: socket.socket, database_url: str, workers: int, projector: bool
+) -> Iterator[Callable[[], None]]:
+    """Run API workers, and the projector; yields a function that revives what died."""
+    environment = os.environ | {"DYNAMIC_TABLES_DATABASE_URL": database_url}
+    fd = listener.fileno()
+    children = [
+        Child(f"API worker {n}", ["worker", "--fd", str(fd)], environment, fd)
+        for n in range(1, workers + 1)
+    ]
+    if projector:
+        children.append(Child("projector", ["project", "--supervised"], environment))
+
+    def revive() -> None:
+        for child in children:
+            child.revive()
+
+    try:
+        yield revive
+    finally:
+        for child in children[:workers]:
+            child.process.terminate()
+        for child in children:
+            child.stop(GRACE + 1)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket that all API workers share.
+
+    Raises:
+        OSError: the port is in use, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
+    """Be an API worker on an inherited socket until SIGTERM."""
+    config = uvicorn.Config(
+        create_app(settings, database_url),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE,
+        backlog=2048,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+
+
+def project(database_url: str, only: str | None = None) -> None:
+    """Be the projector until SIGTERM or SIGINT."""
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+        uvloop.run(_project(as_role(database_url, PROJECTOR_ROLE), only))
+
+
+async def _project(conninfo: str, only: str | None) -> None:
+    me: asyncio.Task[Any] | None = asyncio.current_task()
+    if me is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    chosen = [p for p in PROJECTIONS if only in (None, p.name)]
+    async with asyncio.TaskGroup() as tasks:
+        for projection in chosen:
+            tasks.create_task(Projector(conninfo, projection).run())
+        tasks.create_task(housekeeping(conninfo))
+
+
+def end_with_parent() -> None:
+    """Get SIGTERM when whoever started us is gone: our stdin is a pipe from there."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 1):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,91 @@
+"""How far the read model is, without asking the database at each request; and waiting for it."""
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import logging
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+
+from application.errors import StoreUnavailable
+from application.event_store.session import connect
+
+POSITION = "SELECT position FROM projections.positions WHERE projection = %s"
+POLL = 1.0  # seconds; also how it works on a replica, where LISTEN is refused
+OWN_WRITES = 0.5  # seconds that a read waits for what its company wrote through this process
+REMEMBERED = 100_000  # companies
+
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """The position that a projection has reached, as this process knows it."""
+
+    def __init__(self, conninfo: str, schema: str) -> None:
+        self.position = 0
+        self.connected = False
+        self._conninfo = conninfo
+        self._schema = schema
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._written: dict[UUID, int] = {}
+
+    def wrote(self, company_id: UUID, position: int) -> None:
+        """Remember the last position that a company wrote through this process."""
+        if position > self.position:
+            if len(self._written) >= REMEMBERED:
+                self._written.clear()
+            self._written[company_id] = max(position, self._written.get(company_id, 0))
+
+    async def own_writes(self, company_id: UUID) -> None:
+        """Wait, briefly, until a company can read what it wrote through this process."""
+        position = self._written.get(company_id)
+        if position is None:
+            return
+        await self.reach(position, OWN_WRITES)
+        if self.position >= position:
+            self._written.pop(company_id, None)
+
+    async def reach(self, position: int, timeout: float) -> bool:
+        """Wait until the read model is at a position; False if it takes longer than `timeout` s."""
+        if self.position >= position:
+            return True
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (position, next(self._order), reached))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await reached
+        return self.position >= position
+
+    async def follow(self) -> None:
+        """Keep the position current until cancelled."""
+        while True:
+            try:
+                async with await connect(self._conninfo) as connection:
+                    await self._listen(connection)
+            except (psycopg.Error, OSError, StoreUnavailable) as error:
+                logger.warning("lost sight of the projection: %s", str(error).strip())
+            self.connected = False
+            await asyncio.sleep(POLL)
+
+    async def _listen(self, connection: AsyncConnection) -> None:
+        with contextlib.suppress(psycopg.errors.FeatureNotSupported):
+            await connection.execute(f"LISTEN dynamic_tables_{self._schema}".encode())
+        while True:
+            # A position that was announced but lost in a crash counts for nothing: ask, then set.
+            cursor = await connection.execute(POSITION, (self._schema,))
+            row = await cursor.fetchone()
+            self._reached(row[0] if row else 0)
+            self.connected = True
+            async for notify in connection.notifies(timeout=POLL):
+                self._reached(max(self.position, int(notify.payload)))
+
+    def _reached(self, position: int) -> None:
+        self.position = position
+        while self._waiting and self._waiting[0][0] <= position:
+            _, _, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(None)

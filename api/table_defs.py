@@ -1,0 +1,299 @@
+"""Table definitions over HTTP."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Header, Query
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.auth import requires
+from api.endpoint import Call, Endpoint
+from api.errors import ApiError
+from api.ids import new_id
+from api.openapi import answers
+from api.schemas import (
+    ConditionalHeaders,
+    CopyOptions,
+    ListQuery,
+    NewTable,
+    OneQuery,
+    ReadHeaders,
+    Suggestion,
+    SuggestionQuery,
+    Table,
+    TableChanges,
+    TablePage,
+    WriteHeaders,
+    WriteQuery,
+    table_view,
+)
+from application.base import Outcome, Request
+from application.event_store.store import IdempotencyKey
+from application.feed import event_data, public_type
+from domain.base import Context
+from domain.errors import TableDeleted
+from projections.table_def_queries import Filter, TableRow
+
+READ = [requires("tables:read")]
+WRITE = [requires("tables:write")]
+PURGE = [requires("tables:purge")]
+POSITION = re.compile(r"[0-9]{1,18}")
+DEFAULT_WAIT, LONGEST_WAIT = 2.0, 30.0  # seconds
+
+router = APIRouter(prefix="/api/tables", tags=["tables"], route_class=Endpoint)
+
+
+@router.post("", status_code=201, dependencies=WRITE, responses=answers(Table, 201))
+async def create_table(
+    call: Call,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[WriteHeaders, Header()],
+    new: Annotated[NewTable, Body()],
+) -> Response:
+    """Create a table."""
+    request = _request(call, "create", query, headers)
+    return _created(call, request, await call.services.table_defs.create(request, new))
+
+
+@router.get("", dependencies=READ, responses=answers(TablePage, 200))
+async def list_tables(
+    call: Call, query: Annotated[ListQuery, Query()], headers: Annotated[ReadHeaders, Header()]
+) -> Response:
+    """List the tables of the company."""
+    await _catch_up(call, headers)
+    wanted = _filter(call, query)
+    caller_id, signer = call.caller.actor_id, call.services.cursors
+    after = signer.verify(query.cursor, caller_id, wanted) if query.cursor else None
+    page = await call.services.tables.list(wanted, after, query.limit)
+    cursor = page.next and signer.sign(page.next, caller_id, wanted)
+    total = f',"totalCount":{await call.services.tables.count(wanted)}' if query.count else ""
+    body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{total}}}'.encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    answer = {"Event-Position": str(page.position), "ETag": etag}
+    if cursor:
+        answer["Link"] = f'<{_next_page(call, cursor)}>; rel="next"'
+    return _unless_known(headers, body, answer)
+
+
+@router.get("/slug-suggestion", dependencies=READ, responses=answers(Suggestion, 200))
+async def suggest_slug(call: Call, query: Annotated[SuggestionQuery, Query()]) -> Response:
+    """Tell which slug a new table of this name would get."""
+    slug = await call.services.table_defs.suggest_slug(call.caller.company_id, query.name)
+    return Response(to_json({"slug": slug}), media_type="application/json")
+
+
+@router.get("/by-slug/{slug}", dependencies=READ, responses=answers(Table, 200, 308))
+async def get_table_by_slug(
+    call: Call,
+    slug: str,
+    query: Annotated[OneQuery, Query()],
+    headers: Annotated[ReadHeaders, Header()],
+) -> Response:
+    """Read one table by its slug; a slug that it had before redirects to the present one."""
+    await _catch_up(call, headers)
+    tables, company_id = call.services.tables, call.caller.company_id
+    id, present, current = await tables.id_by_slug(company_id, slug)
+    if not current:
+        target = f"/api/tables/by-slug/{present}"
+        if parameters := call.url.query:
+            target += f"?{parameters}"
+        return Response(status_code=308, headers={"Location": target})
+    return _shown(await tables.one(company_id, id), query, headers)
+
+
+@router.get("/{id}", dependencies=READ, responses=answers(Table, 200))
+async def get_table(
+    call: Call,
+    id: UUID,
+    query: Annotated[OneQuery, Query()],
+    headers: Annotated[ReadHeaders, Header()],
+) -> Response:
+    """Read one table."""
+    await _catch_up(call, headers)
+    return _shown(await call.services.tables.one(call.caller.company_id, id), query, headers)
+
+
+@router.patch(
+    "/{id}",
+    dependencies=WRITE,
+    responses=answers(Table, 200),
+    openapi_extra={"x-merge-patch": True},
+)
+async def change_table(
+    call: Call,
+    id: UUID,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[ConditionalHeaders, Header()],
+    changes: Annotated[TableChanges, Body()],
+) -> Response:
+    """Change any mix of fields in one atomic step."""
+    request = _request(call, "change", query, headers)
+    return _changed(call, request, await call.services.table_defs.change(id, request, changes))
+
+
+@router.delete("/{id}", status_code=204, dependencies=WRITE, responses=answers(None, 204))
+async def delete_table(
+    call: Call,
+    id: UUID,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[ConditionalHeaders, Header()],
+) -> Response:
+    """Put a table aside; deleting a deleted one does nothing."""
+    request = _request(call, "delete", query, headers)
+    return _changed(call, request, await call.services.table_defs.delete(id, request), 204)
+
+
+@router.post("/{id}/restore", dependencies=WRITE, responses=answers(Table, 200))
+async def restore_table(
+    call: Call,
+    id: UUID,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[ConditionalHeaders, Header()],
+) -> Response:
+    """Bring a deleted table back; restoring a live one does nothing."""
+    request = _request(call, "restore", query, headers)
+    return _changed(call, request, await call.services.table_defs.restore(id, request))
+
+
+@router.post("/{id}/purge", status_code=204, dependencies=PURGE, responses=answers(None, 204))
+async def purge_table(
+    call: Call,
+    id: UUID,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[ConditionalHeaders, Header()],
+) -> Response:
+    """End a deleted table for ever; its slug is free again."""
+    request = _request(call, "purge", query, headers)
+    return _changed(call, request, await call.services.table_defs.purge(id, request), 204)
+
+
+@router.post("/{id}/duplicate", status_code=201, dependencies=WRITE, responses=answers(Table, 201))
+async def duplicate_table(
+    call: Call,
+    id: UUID,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[WriteHeaders, Header()],
+    own: Annotated[CopyOptions | None, Body()] = None,
+) -> Response:
+    """Copy a table, by default as "X copy"."""
+    request = _request(call, "duplicate", query, headers)
+    outcome = await call.services.table_defs.duplicate(id, request, own or CopyOptions())
+    return _created(call, request, outcome)
+
+
+def _request(call: Call, command: str, query: WriteQuery, headers: WriteHeaders) -> Request:
+    caller = call.caller
+    if_match = headers.if_match if isinstance(headers, ConditionalHeaders) else None
+    traceparent = call.scope["traceparent"]
+    context = Context(
+        company_id=caller.company_id,
+        actor_id=caller.actor_id,
+        actor_kind=caller.actor_kind,
+        occurred_at=datetime.now(UTC),
+        new_id=new_id,
+        request_id=call.request_id,
+        correlation_id=traceparent.split("-")[1] if traceparent else call.request_id,
+        command=command,
+        traceparent=traceparent,
+        reason=headers.reason,
+    )
+    return Request(context, if_match, _idempotency(call, headers), query.dry_run)
+
+
+def _idempotency(call: Call, headers: WriteHeaders) -> IdempotencyKey | None:
+    """The key with a hash of all that makes the request what it is."""
+    if headers.idempotency_key is None:
+        return None
+    content = json.loads(call.content) if call.content else None
+    parts = [
+        call.method,
+        call.url.path,
+        call.url.query,
+        call.headers.get("if-match", ""),
+        json.dumps(content, sort_keys=True),
+    ]
+    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return IdempotencyKey(headers.idempotency_key, digest)
+
+
+def _created(call: Call, request: Request, outcome: Outcome) -> Response:
+    response = _changed(call, request, outcome, 201)
+    if not request.dry_run:
+        response.headers["Location"] = f"/api/tables/{outcome.aggregate.id}"
+    return response
+
+
+def _changed(call: Call, request: Request, outcome: Outcome, status: int = 200) -> Response:
+    table, receipt = outcome.aggregate, outcome.receipt
+    if request.dry_run:
+        return _rehearsed(outcome)
+    call.services.progress.wrote(request.context.company_id, receipt.position)
+    headers = {"ETag": f'"{table.version}"', "Event-Position": str(receipt.position)}
+    if receipt.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    if status == 204:
+        return Response(status_code=204, headers=headers)
+    return Response(to_json(table_view(table)), status, headers, "application/json")
+
+
+def _rehearsed(outcome: Outcome) -> Response:
+    events = [{"type": public_type(e.TOPIC), "data": event_data(e)} for e in outcome.events]
+    body = {"dryRun": True, "table": table_view(outcome.aggregate), "events": events}
+    return Response(to_json(body), media_type="application/json")
+
+
+async def _catch_up(call: Call, headers: ReadHeaders) -> None:
+    """Wait for the position that the caller asks for, or briefly for the company's own writes."""
+    progress = call.services.progress
+    if headers.min_position is None:
+        await progress.own_writes(call.caller.company_id)
+        return
+    if not POSITION.fullmatch(headers.min_position):
+        raise ApiError("invalid-position")
+    if not await progress.reach(int(headers.min_position), _wait(headers.prefer)):
+        raise ApiError("projection-behind", f"The read model is at position {progress.position}.")
+
+
+def _wait(prefer: str | None) -> float:
+    """The seconds of `Prefer: wait=…` (RFC 7240)."""
+    found = re.search(r"(?:^|[,;\s])wait=(\d{1,4})", prefer or "")
+    return min(float(found[1]), LONGEST_WAIT) if found else DEFAULT_WAIT
+
+
+def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:
+    if row.deleted_at and query.state == "active":
+        raise TableDeleted(row.id, row.deleted_at)
+    answer = {"ETag": f'"{row.version}"', "Event-Position": str(row.position)}
+    return _unless_known(headers, row.json.encode(), answer)
+
+
+def _unless_known(headers: ReadHeaders, body: bytes, answer: dict[str, str]) -> Response:
+    """The body, or 304 if the caller has it already."""
+    known = [tag.strip().removeprefix("W/") for tag in (headers.if_none_match or "").split(",")]
+    if answer["ETag"] in known or known == ["*"]:
+        return Response(status_code=304, headers=answer)
+    return Response(body, 200, answer, "application/json")
+
+
+def _filter(call: Call, query: ListQuery) -> Filter:
+    updated_by = call.caller.actor_id if query.updated_by == "me" else query.updated_by
+    return Filter(
+        company_id=call.caller.company_id,
+        state=query.state,
+        sort=query.sort,
+        any_workspace=query.workspace_id is None,
+        workspace_id=query.workspace_id if isinstance(query.workspace_id, UUID) else None,
+        updated_by=updated_by,
+        text=query.q,
+    )
+
+
+def _next_page(call: Call, cursor: str) -> str:
+    parameters: dict[str, Any] = dict(call.query_params)
+    return f"{call.url.path}?{urlencode(parameters | {'cursor': cursor})}"

@@ -1,0 +1,184 @@
+"""How a command is carried out: load the aggregate, let it decide, append, give a receipt."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from application.errors import AppendBusy, VersionConflict, VersionMismatch
+from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
+from domain.base import Aggregate, Context, Event, replay
+from domain.errors import NotFound
+from domain.recorded import Recorded
+
+ATTEMPTS = 20  # against other processes; inside one, commands on an aggregate queue up
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to change something: the caller's context and the conditions put on it.
+
+    `if_match`: the versions that the caller accepts; None = any.
+    """
+
+    context: Context
+    if_match: frozenset[int] | None = None
+    idempotency: IdempotencyKey | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did: the aggregate after it, what was recorded, and where."""
+
+    aggregate: Any
+    receipt: Receipt
+    events: Sequence[Event] = ()
+
+
+class Stale(VersionMismatch):
+    """The precondition failed: what happened since the version that the caller knows."""
+
+    def __init__(self, base: Any, current: Any, since: Sequence[Recorded]) -> None:
+        super().__init__()
+        self.base = base
+        self.current = current
+        self.since = since
+
+
+class Turns:
+    """Lets one task at a time work under a key; the others wait in order."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
+
+    @asynccontextmanager
+    async def of(self, key: Hashable) -> AsyncIterator[None]:
+        """Wait for one's turn under this key; None = no need to wait."""
+        if key is None:
+            yield
+            return
+        with self._queued(key) as lock:
+            async with lock:
+                yield
+
+    @contextmanager
+    def _queued(self, key: Hashable) -> Iterator[asyncio.Lock]:
+        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, users + 1)
+        try:
+            yield lock
+        finally:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = (lock, users - 1)
+
+
+class Application:
+    """Carries out commands on aggregates. A class per noun adds its use cases."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.store = store
+        self.turns = Turns()
+
+    def holds(self, aggregate: Any) -> str | None:
+        """The slug that this aggregate keeps from others."""
+        return None
+
+    async def execute(self, id: UUID, request: Request, decide: Callable[[Any], None]) -> Outcome:
+        """Let an existing aggregate decide, and store what it decided.
+
+        Raises:
+            NotFound: there is no such aggregate in the caller's company.
+            Stale: `if_match` names other versions.
+            Refused, DomainError: what the event store, or the aggregate, says no with.
+        """
+        async with self.turns.of(idempotency_turn(request)), self.turns.of(id):
+            for _ in range(ATTEMPTS):
+                with suppress(VersionConflict):
+                    return await self._attempt(id, request, decide)
+            raise AppendBusy
+
+    async def append(
+        self, aggregate: Aggregate, request: Request, held: str | None = None, position: int = 0
+    ) -> Outcome:
+        """Store what an aggregate recorded; `held` is the slug that it held before."""
+        events, holds = aggregate.collect(), self.holds(aggregate)
+        receipt = await self.store.append(
+            Append(
+                company_id=request.context.company_id,
+                originator_id=aggregate.id,
+                expected_version=aggregate.version - len(events),
+                events=events,
+                position=position,
+                claim=holds if holds != held else None,
+                release=held if holds != held else None,
+                idempotency=None if request.dry_run else request.idempotency,
+                dry_run=request.dry_run,
+            )
+        )
+        if receipt.replayed:
+            return await self.replay(receipt)
+        return Outcome(aggregate, receipt, events)
+
+    async def replay(self, receipt: Receipt) -> Outcome:
+        """The outcome of a request that was carried out before, rebuilt from the events."""
+        recorded = await self.store.load(receipt.originator_id)
+        return Outcome(_at(recorded, receipt.version), receipt)
+
+    async def _attempt(self, id: UUID, request: Request, decide: Callable[[Any], None]) -> Outcome:
+        recorded = await self.store.load(id)
+        if receipt := await self.recall(request):
+            return await self.replay(receipt)
+        aggregate = existing(recorded, request.context.company_id)
+        _check_precondition(request, aggregate, recorded)
+        held = self.holds(aggregate)
+        decide(aggregate)
+        if not aggregate.pending_events and request.idempotency is None:
+            return Outcome(aggregate, _present(recorded))
+        return await self.append(aggregate, request, held, recorded[-1].position)
+
+    async def recall(self, request: Request) -> Receipt | None:
+        """What the same request, with the same idempotency key, got before."""
+        if request.idempotency is None or request.dry_run:
+            return None
+        return await self.store.recall(request.context.company_id, request.idempotency)
+
+
+def idempotency_turn(request: Request) -> Hashable:
+    """What requests with the same idempotency key take turns by: the second waits for the first."""
+    return request.idempotency and (request.context.company_id, request.idempotency.key)
+
+
+def existing(recorded: Sequence[Recorded], company_id: UUID) -> Any:
+    """The aggregate of these events, if it is this company's.
+
+    Raises:
+        NotFound: it does not exist, or is another company's, which looks the same.
+    """
+    if not recorded or recorded[0].company_id != company_id:
+        raise NotFound
+    return _at(recorded, len(recorded))
+
+
+def _at(recorded: Sequence[Recorded], version: int) -> Any:
+    return replay([r.event for r in recorded[:version]])
+
+
+def _present(recorded: Sequence[Recorded]) -> Receipt:
+    last = recorded[-1]
+    return Receipt(
+        last.event.originator_id, last.event.originator_version, last.position, last.recorded_at
+    )
+
+
+def _check_precondition(
+    request: Request, aggregate: Aggregate, recorded: Sequence[Recorded]
+) -> None:
+    if request.if_match is None or aggregate.version in request.if_match:
+        return
+    known = max((v for v in request.if_match if 0 < v < aggregate.version), default=None)
+    base = _at(recorded, known) if known else None
+    raise Stale(base, aggregate, recorded[known:] if known else ())

@@ -1,0 +1,43 @@
+"""The ways in which a use case or the event store says no. Only `api/errors.py` knows HTTP."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+class Refused(Exception):
+    """The event store refused this command; nothing of it was stored."""
+
+
+@dataclass
+class VersionConflict(Refused):
+    """Somebody else changed the aggregate in between."""
+
+    actual_version: int
+
+
+@dataclass
+class SlugTaken(Refused):
+    """Another table of the company holds the slug, perhaps a deleted one."""
+
+    slug: str
+    holder_id: UUID
+
+
+class KeyReused(Refused):
+    """The idempotency key was used before, for another request."""
+
+
+class VersionMismatch(Exception):
+    """The caller's precondition names a version that is not the present one."""
+
+
+class Fault(Exception):
+    """Not the caller's fault: try again later."""
+
+
+class AppendBusy(Fault):
+    """Others held the append lock, or filled the queue, for too long."""
+
+
+class StoreUnavailable(Fault):
+    """The database cannot be reached or did not answer."""

@@ -1,0 +1,86 @@
+"""The event store in memory, for fast tests; it keeps the same contract as the one on Postgres."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from application.errors import KeyReused, SlugTaken, VersionConflict
+from application.event_store.store import Append, IdempotencyKey, Receipt
+from domain.recorded import Recorded, decode, encode
+
+
+class InMemoryEventStore:
+    """Keeps events in a list; their bytes go through the same mapper."""
+
+    def __init__(self) -> None:
+        self._events: list[Recorded] = []
+        self._slugs: dict[tuple[UUID, str], UUID] = {}
+        self._keys: dict[tuple[UUID, str], tuple[str, Receipt]] = {}
+
+    async def append(self, append: Append) -> Receipt:
+        """Store the events of one command."""
+        await asyncio.sleep(0)  # others may run in between, as they may with a database
+        if append.idempotency and (receipt := self._recall(append.company_id, append.idempotency)):
+            return receipt
+        self._check(append)
+        receipt = self._receipt(append)
+        if not append.dry_run:
+            self._store(append, receipt)
+        return receipt
+
+    async def load(self, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate in version order; empty if there are none."""
+        await asyncio.sleep(0)
+        return [r for r in self._events if r.event.originator_id == originator_id]
+
+    async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
+        """What the same request got before."""
+        return self._recall(company_id, idempotency)
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Events above a position, in global order."""
+        await asyncio.sleep(0)
+        return self._events[after : after + limit]
+
+    async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
+        """The first of these slugs that nobody in the company holds."""
+        return next((slug for slug in candidates if (company_id, slug) not in self._slugs), None)
+
+    def _recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
+        request_hash, receipt = self._keys.get((company_id, idempotency.key), ("", None))
+        if receipt and request_hash != idempotency.request_hash:
+            raise KeyReused
+        return receipt
+
+    def _check(self, append: Append) -> None:
+        version = sum(r.event.originator_id == append.originator_id for r in self._events)
+        if version != append.expected_version:
+            raise VersionConflict(version)
+        holder = append.claim and self._slugs.get((append.company_id, append.claim))
+        if append.claim and holder and holder != append.originator_id:
+            raise SlugTaken(append.claim, holder)
+
+    def _receipt(self, append: Append) -> Receipt:
+        stored = 0 if append.dry_run else len(append.events)
+        return Receipt(
+            append.originator_id,
+            append.expected_version + stored,
+            len(self._events) + stored if stored else append.position,
+            datetime.now(UTC),
+        )
+
+    def _store(self, append: Append, receipt: Receipt) -> None:
+        for event in append.events:
+            copy = decode(event.TOPIC, event.originator_id, event.originator_version, encode(event))
+            position = len(self._events) + 1
+            self._events.append(Recorded(copy, append.company_id, position, receipt.recorded_at))
+        if append.release:
+            self._slugs.pop((append.company_id, append.release), None)
+        if append.claim:
+            self._slugs[append.company_id, append.claim] = append.originator_id
+        if key := append.idempotency:
+            replay = Receipt(
+                receipt.originator_id, receipt.version, receipt.position, receipt.recorded_at, True
+            )
+            self._keys[append.company_id, key.key] = (key.request_hash, replay)

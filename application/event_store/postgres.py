@@ -1,0 +1,207 @@
+"""The event store on Postgres: group commit through one server-side call, coalesced loads."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import cast
+from uuid import UUID
+
+import psycopg
+
+from application.batching import Batcher, Coalescer
+from application.errors import (
+    AppendBusy,
+    KeyReused,
+    SlugTaken,
+    StoreUnavailable,
+    VersionConflict,
+)
+from application.event_store.session import InDoubt, Session
+from application.event_store.store import Append, IdempotencyKey, Receipt
+from domain.recorded import Recorded, decode, encode
+
+APPEND = """
+SELECT command, outcome, originator_id, version, position, recorded_at
+  FROM event_store.append(%s::jsonb, %s::jsonb)
+"""
+RESOLVE = """
+SELECT command, originator_id, version, position, recorded_at FROM event_store.resolve(%s::jsonb)
+"""
+LOAD = """
+SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+  FROM event_store.events
+ WHERE originator_id = ANY(%s)
+ ORDER BY originator_id, originator_version
+"""
+READ = """
+SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+  FROM event_store.events
+ WHERE position > %s
+ ORDER BY position
+ LIMIT %s
+"""
+RECALL = """
+SELECT request_hash, originator_id, version, position, recorded_at
+  FROM event_store.idempotency_keys
+ WHERE company_id = %s AND key = %s
+"""
+FREE_SLUG = """
+SELECT slug
+  FROM unnest(%s::text[]) WITH ORDINALITY AS candidate(slug, choice)
+ WHERE NOT EXISTS (SELECT FROM event_store.slugs s
+                    WHERE s.company_id = %s AND s.slug = candidate.slug)
+ ORDER BY choice
+ LIMIT 1
+"""
+
+Answer = Receipt | Exception
+Row = tuple[UUID, int, str, bytes, UUID, int, datetime]
+
+
+class PostgresEventStore:
+    """Keeps events in `event_store.events`. Appends and loads have a connection each."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._writes = Session(conninfo)
+        self._reads = Session(conninfo)
+        self._appends: Batcher[Append, Receipt] = Batcher(self._commit, _exclusive_tokens)
+        self._loads: Coalescer[UUID, list[Row]] = Coalescer(self._load_many)
+
+    async def append(self, append: Append) -> Receipt:
+        """Store the events of one command together with those of others that wait."""
+        return await self._appends.ask(append)
+
+    async def load(self, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate in version order; empty if there are none."""
+        return [_recorded(row) for row in await self._loads.get(originator_id) or ()]
+
+    async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
+        """What the same request got before."""
+        rows = await self._reads.fetch(RECALL, (company_id, idempotency.key))
+        if not rows:
+            return None
+        request_hash, originator_id, version, position, recorded_at = rows[0]
+        if request_hash != idempotency.request_hash:
+            raise KeyReused
+        return Receipt(originator_id, version, position, recorded_at, replayed=True)
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Events above a position, in global order."""
+        rows = await self._reads.fetch(READ, (after, limit))
+        return [_recorded(cast(Row, row)) for row in rows]
+
+    async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
+        """The first of these slugs that nobody in the company holds."""
+        rows = await self._reads.fetch(FREE_SLUG, (list(candidates), company_id))
+        return rows[0][0] if rows else None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._writes.close()
+        await self._reads.close()
+
+    async def _load_many(self, ids: Sequence[UUID]) -> Mapping[UUID, list[Row]]:
+        found: defaultdict[UUID, list[Row]] = defaultdict(list)
+        for row in await self._reads.fetch(LOAD, (list(ids),)):
+            found[row[0]].append(cast(Row, row))
+        return found
+
+    async def _commit(self, batch: Sequence[Append]) -> Sequence[Answer]:
+        try:
+            rows = await self._writes.fetch(APPEND, _documents(batch))
+        except InDoubt:
+            return await self._resolve(batch)
+        except psycopg.Error as error:
+            if len(batch) == 1:
+                raise StoreUnavailable(str(error)) from error
+            return [await self._commit_alone(append) for append in batch]
+        return [_answer(append, *row[1:]) for append, row in zip(batch, rows, strict=True)]
+
+    async def _commit_alone(self, append: Append) -> Answer:
+        try:
+            return (await self._commit([append]))[0]
+        except (AppendBusy, StoreUnavailable) as error:
+            return error
+
+    async def _resolve(self, batch: Sequence[Append]) -> Sequence[Answer]:
+        """Find out what became of a batch whose acknowledgement was lost."""
+        document = json.dumps([_trace(index, append) for index, append in enumerate(batch)])
+        rows = await self._writes.fetch(RESOLVE, (document,))
+        stored = {index: Receipt(*receipt) for index, *receipt in rows}
+        lost = StoreUnavailable("the connection broke; nothing was stored")
+        return [stored.get(index, lost) for index in range(len(batch))]
+
+
+def _exclusive_tokens(append: Append) -> Sequence[Hashable]:
+    company = append.company_id
+    tokens: list[Hashable] = [append.originator_id]
+    tokens += [(company, "slug", slug) for slug in (append.claim, append.release) if slug]
+    if append.idempotency:
+        tokens.append((company, "key", append.idempotency.key))
+    return tokens
+
+
+def _documents(batch: Sequence[Append]) -> tuple[str, str]:
+    commands = [_command(index, append) for index, append in enumerate(batch)]
+    events = [
+        {
+            "command": index,
+            "version": event.originator_version,
+            "topic": event.TOPIC,
+            "state": encode(event).decode(),
+            "salt": os.urandom(16).hex(),
+            "event_id": str(event.metadata.event_id),
+        }
+        for index, append in enumerate(batch)
+        for event in append.events
+    ]
+    return json.dumps(commands), json.dumps(events)
+
+
+def _command(index: int, append: Append) -> dict[str, object]:
+    key = append.idempotency
+    return {
+        "command": index,
+        "company_id": str(append.company_id),
+        "originator_id": str(append.originator_id),
+        "expected_version": append.expected_version,
+        "position": append.position,
+        "claim": append.claim,
+        "release": append.release,
+        "key": key and key.key,
+        "request_hash": key and key.request_hash,
+        "dry_run": append.dry_run,
+    }
+
+
+def _trace(index: int, append: Append) -> dict[str, object]:
+    event_id = str(append.events[-1].metadata.event_id) if append.events else None
+    return _command(index, append) | {"event_id": event_id}
+
+
+def _answer(
+    append: Append,
+    outcome: str,
+    originator_id: UUID,
+    version: int,
+    position: int,
+    recorded_at: datetime,
+) -> Answer:
+    match outcome:
+        case "accepted":
+            return Receipt(originator_id, version, position, recorded_at)
+        case "replayed":
+            return Receipt(originator_id, version, position, recorded_at, replayed=True)
+        case "conflict":
+            return VersionConflict(version)
+        case "slug-taken":
+            return SlugTaken(append.claim or "", originator_id)
+    return KeyReused()
+
+
+def _recorded(row: Row) -> Recorded:
+    originator_id, version, topic, state, company_id, position, recorded_at = row
+    event = decode(topic, originator_id, version, state)
+    return Recorded(event, company_id, position, recorded_at)

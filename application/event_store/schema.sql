@@ -1,0 +1,228 @@
+-- The event store: an append-only table in one global order, and what is decided with each append.
+-- Brings any earlier state of the schema to the present one; runs as the owner of the database.
+
+CREATE SCHEMA IF NOT EXISTS event_store;
+
+CREATE TABLE IF NOT EXISTS event_store.events (
+    position           bigint      NOT NULL,
+    company_id         uuid        NOT NULL,
+    originator_id      uuid        NOT NULL,
+    originator_version integer     NOT NULL,
+    topic              text        NOT NULL,
+    state              bytea,                 -- the exact bytes; NULL once erased
+    salt               bytea,                 -- 16 random bytes for the audit log's commitments
+    event_id           uuid        NOT NULL,
+    recorded_at        timestamptz NOT NULL,  -- never decreases with position
+    CONSTRAINT events_pkey PRIMARY KEY (position),
+    CONSTRAINT events_one_per_version UNIQUE (originator_id, originator_version),
+    CONSTRAINT events_event_id_key UNIQUE (event_id)
+);
+
+CREATE INDEX IF NOT EXISTS events_by_company ON event_store.events (company_id, position);
+
+-- Who holds which slug. Derived from the events, but exact at the moment of an append.
+CREATE TABLE IF NOT EXISTS event_store.slugs (
+    company_id uuid NOT NULL,
+    slug       text NOT NULL,
+    table_id   uuid NOT NULL,
+    CONSTRAINT slugs_pkey PRIMARY KEY (company_id, slug)
+);
+
+CREATE TABLE IF NOT EXISTS event_store.idempotency_keys (
+    company_id    uuid        NOT NULL,
+    key           text        NOT NULL,
+    request_hash  text        NOT NULL,
+    originator_id uuid        NOT NULL,
+    version       integer     NOT NULL,
+    position      bigint      NOT NULL,
+    recorded_at   timestamptz NOT NULL,
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (company_id, key)
+);
+
+CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON event_store.idempotency_keys (recorded_at);
+
+-- The event types that any deployed release knows: tells a newer event from a broken one.
+CREATE TABLE IF NOT EXISTS event_store.topics (
+    topic         text    NOT NULL,
+    class_version integer NOT NULL,
+    CONSTRAINT topics_pkey PRIMARY KEY (topic, class_version)
+);
+
+CREATE OR REPLACE FUNCTION event_store.refuse_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'event_store.events is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+CREATE OR REPLACE TRIGGER events_are_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON event_store.events
+    FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change();
+
+-- Appends a batch of commands in one transaction and answers for each apart.
+--
+-- commands: [{"command": 0, "company_id", "originator_id", "expected_version", "position",
+--             "claim", "release", "key", "request_hash", "dry_run"}]
+-- events:   [{"command": 0, "version", "topic", "state", "salt", "event_id"}]
+--
+-- The caller puts at most one command per aggregate, slug and idempotency key into a batch, so the
+-- checks, made once under the lock, hold for the whole batch. The lock is a statement of its own:
+-- under READ COMMITTED the next statement's snapshot then sees what the last holder committed.
+CREATE OR REPLACE FUNCTION event_store.append(commands jsonb, events jsonb)
+RETURNS TABLE (
+    command integer, outcome text, originator_id uuid, version integer,
+    "position" bigint, recorded_at timestamptz
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+#variable_conflict use_column
+DECLARE
+    head bigint;
+    moment timestamptz;
+    last bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('event_store.append', 0));
+
+    SELECT e.position, e.recorded_at INTO head, moment
+      FROM event_store.events e ORDER BY e.position DESC LIMIT 1;
+    head := coalesce(head, 0);
+    moment := greatest(moment, clock_timestamp());
+
+    RETURN QUERY
+    WITH verdict AS MATERIALIZED (
+        SELECT c.*,
+               CASE
+                   WHEN k.request_hash = c.request_hash THEN 'replayed'
+                   WHEN k.request_hash IS NOT NULL THEN 'key-reused'
+                   WHEN coalesce(v.version, 0) <> c.expected_version THEN 'conflict'
+                   WHEN s.table_id IS NOT NULL THEN 'slug-taken'
+                   ELSE 'accepted'
+               END AS outcome,
+               k.originator_id AS key_originator_id, k.version AS key_version,
+               k.position AS key_position, k.recorded_at AS key_recorded_at,
+               v.version AS actual_version, s.table_id AS holder_id
+          FROM jsonb_to_recordset(commands) AS c(
+                   command integer, company_id uuid, originator_id uuid, expected_version integer,
+                   position bigint, claim text, release text, key text, request_hash text,
+                   dry_run boolean)
+          LEFT JOIN event_store.idempotency_keys k
+            ON k.company_id = c.company_id AND k.key = c.key
+          LEFT JOIN event_store.slugs s
+            ON s.company_id = c.company_id AND s.slug = c.claim AND s.table_id <> c.originator_id
+          LEFT JOIN LATERAL (
+                   SELECT e.originator_version AS version
+                     FROM event_store.events e
+                    WHERE e.originator_id = c.originator_id
+                    ORDER BY e.originator_version DESC LIMIT 1) v ON true
+    ),
+    accepted AS MATERIALIZED (
+        SELECT v.command, v.company_id, v.originator_id, e.version, e.topic, e.state, e.salt,
+               e.event_id, head + row_number() OVER (ORDER BY e.command, e.version) AS position
+          FROM verdict v
+          JOIN jsonb_to_recordset(events) AS e(
+                   command integer, version integer, topic text, state text, salt text,
+                   event_id uuid) USING (command)
+         WHERE v.outcome = 'accepted' AND NOT v.dry_run
+    ),
+    appended AS (
+        INSERT INTO event_store.events (
+                   position, company_id, originator_id, originator_version, topic, state, salt,
+                   event_id, recorded_at)
+        SELECT a.position, a.company_id, a.originator_id, a.version, a.topic,
+               convert_to(a.state, 'UTF8'), decode(a.salt, 'hex'), a.event_id, moment
+          FROM accepted a ORDER BY a.position
+    ),
+    released AS (
+        DELETE FROM event_store.slugs s USING verdict v
+         WHERE v.outcome = 'accepted' AND NOT v.dry_run
+           AND s.company_id = v.company_id AND s.slug = v.release AND s.table_id = v.originator_id
+    ),
+    claimed AS (
+        INSERT INTO event_store.slugs (company_id, slug, table_id)
+        SELECT v.company_id, v.claim, v.originator_id
+          FROM verdict v
+         WHERE v.outcome = 'accepted' AND NOT v.dry_run AND v.claim IS NOT NULL
+    ),
+    result AS MATERIALIZED (
+        SELECT v.*, coalesce(a.version, v.expected_version) AS new_version,
+               coalesce(a.position, v.position) AS new_position
+          FROM verdict v
+          LEFT JOIN (SELECT command, max(version) AS version, max(position) AS position
+                       FROM accepted GROUP BY command) a USING (command)
+    ),
+    remembered AS (
+        INSERT INTO event_store.idempotency_keys (
+                   company_id, key, request_hash, originator_id, version, position, recorded_at)
+        SELECT r.company_id, r.key, r.request_hash, r.originator_id, r.new_version,
+               r.new_position, moment
+          FROM result r
+         WHERE r.outcome = 'accepted' AND NOT r.dry_run AND r.key IS NOT NULL
+    )
+    SELECT r.command, r.outcome,
+           CASE r.outcome WHEN 'replayed' THEN r.key_originator_id
+                          WHEN 'slug-taken' THEN r.holder_id ELSE r.originator_id END,
+           CASE r.outcome WHEN 'replayed' THEN r.key_version
+                          WHEN 'conflict' THEN coalesce(r.actual_version, 0)
+                          ELSE r.new_version END,
+           CASE r.outcome WHEN 'replayed' THEN r.key_position ELSE r.new_position END,
+           CASE r.outcome WHEN 'replayed' THEN r.key_recorded_at ELSE moment END
+      FROM result r ORDER BY r.command;
+
+    SELECT e.position INTO last FROM event_store.events e ORDER BY e.position DESC LIMIT 1;
+    IF last > head THEN
+        PERFORM pg_notify('dynamic_tables_events', last::text);
+    END IF;
+END
+$$;
+
+-- What became of a batch whose acknowledgement was lost. Taking the lock first waits until the
+-- lost transaction has ended, one way or the other.
+--
+-- commands: [{"command": 0, "company_id", "key", "request_hash", "event_id"}], the last event of each command
+CREATE OR REPLACE FUNCTION event_store.resolve(commands jsonb)
+RETURNS TABLE (
+    command integer, originator_id uuid, version integer, "position" bigint,
+    recorded_at timestamptz
+)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('event_store.append', 0));
+    RETURN QUERY
+    SELECT c.command, e.originator_id, e.originator_version, e.position, e.recorded_at
+      FROM jsonb_to_recordset(commands) AS c(command integer, event_id uuid)
+      JOIN event_store.events e ON e.event_id = c.event_id
+    UNION ALL
+    SELECT c.command, k.originator_id, k.version, k.position, k.recorded_at
+      FROM jsonb_to_recordset(commands) AS c(
+               command integer, company_id uuid, key text, request_hash text, event_id uuid)
+      JOIN event_store.idempotency_keys k
+        ON k.company_id = c.company_id AND k.key = c.key AND k.request_hash = c.request_hash
+     WHERE c.event_id IS NULL;
+END
+$$;
+
+-- The table as the event-sourcing library's own recorder names it, for its tools.
+CREATE OR REPLACE VIEW event_store.dynamic_tables_events AS
+SELECT originator_id, originator_version::bigint, topic, state, position AS notification_id
+  FROM event_store.events;
+
+-- The table for people with SQL: what happened, by whom, with the JSON decoded.
+CREATE OR REPLACE VIEW event_store.readable_events AS
+SELECT position, recorded_at, company_id, originator_id AS table_id,
+       originator_version AS version, topic, event_id,
+       (json ->> 'occurredAt')::timestamptz AS occurred_at,
+       json -> 'data' AS data, json -> 'metadata' AS metadata
+  FROM (SELECT *, convert_from(state, 'UTF8')::jsonb AS json FROM event_store.events) AS decoded;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA event_store FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA event_store FROM PUBLIC;
+GRANT USAGE ON SCHEMA event_store TO dynamic_tables_api, dynamic_tables_projector;
+GRANT SELECT ON ALL TABLES IN SCHEMA event_store TO dynamic_tables_api, dynamic_tables_projector;
+GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
+GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb)
+   TO dynamic_tables_api;

@@ -1,0 +1,80 @@
+"""What an event store does, whichever database is behind it. Two keep it: Postgres and memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.base import Event
+from domain.recorded import Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's key for one request, and the hash of that request."""
+
+    key: str
+    request_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """What one command wants stored, all or nothing.
+
+    `expected_version` is the aggregate's version before `events`; `position` the aggregate's last
+    position, which is the answer of a command without events.
+    """
+
+    company_id: UUID
+    originator_id: UUID
+    expected_version: int
+    events: Sequence[Event] = ()
+    position: int = 0
+    claim: str | None = None
+    release: str | None = None
+    idempotency: IdempotencyKey | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was stored: the aggregate's version and the global position of its last event.
+
+    `replayed`: nothing now; the same request was carried out before, with this result.
+    """
+
+    originator_id: UUID
+    version: int
+    position: int
+    recorded_at: datetime
+    replayed: bool = False
+
+
+class EventStore(Protocol):
+    """Keeps events in one global order: nobody at position n ever sees an event appear below it."""
+
+    async def append(self, append: Append) -> Receipt:
+        """Store the events of one command.
+
+        Raises:
+            VersionConflict, SlugTaken, KeyReused: refused, nothing was stored.
+            AppendBusy, StoreUnavailable: not stored as far as can be known; the same request with
+                the same idempotency key is safe.
+        """
+
+    async def load(self, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate in version order; empty if there are none."""
+
+    async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
+        """What the same request got before.
+
+        Raises:
+            KeyReused: the key belongs to another request.
+        """
+
+    async def read(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Events above a position, in global order."""
+
+    async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
+        """The first of these slugs that nobody in the company holds."""

@@ -1,0 +1,42 @@
+"""Events as others see them: the public form of what was recorded."""
+
+import re
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from domain.base import Event
+from domain.recorded import Recorded
+
+
+def public_type(topic: str) -> str:
+    """`TableDef.SlugChanged` is `dynamic-tables.table-def.slug-changed.v1` to others."""
+    noun, verb = (re.sub(r"(?<!^)(?=[A-Z])", "-", part).lower() for part in topic.split("."))
+    return f"dynamic-tables.{noun}.{verb}.v1"
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """The business fields of an event as JSON values."""
+    data: dict[str, Any] = event.model_dump(mode="json", by_alias=True, exclude=set(event.ENVELOPE))
+    return data
+
+
+def feed_item(recorded: Recorded) -> dict[str, Any]:
+    """One item of the feed, with JSON values; positions are strings."""
+    event = recorded.event
+    metadata = event.metadata
+    item = {
+        "position": str(recorded.position),
+        "id": metadata.event_id,
+        "type": public_type(event.TOPIC),
+        "tableId": event.originator_id,
+        "companyId": recorded.company_id,
+        "version": event.originator_version,
+        "occurredAt": event.timestamp,
+        "actor": {"id": metadata.actor_id, "kind": metadata.actor_kind},
+        "reason": metadata.reason,
+        "correlationId": metadata.correlation_id,
+        "causationId": metadata.causation_id,
+        "data": event_data(event),
+    }
+    return to_jsonable_python(item)  # type: ignore[no-any-return]  # a dict stays a dict

@@ -1,0 +1,138 @@
+"""What people do with table definitions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from uuid import UUID
+
+from application.base import Application, Outcome, Request, existing, idempotency_turn
+from application.errors import AppendBusy, Refused, SlugTaken
+from application.event_store.store import EventStore
+from domain import slugs
+from domain.table_def import Changes, Copy, Details, TableDef
+
+ROUNDS = 100
+
+
+@dataclass
+class SlugHeld(Refused):
+    """The slug is in use: by whom, whether that table is deleted, and what is free instead."""
+
+    slug: str
+    holder_id: UUID
+    holder_deleted_at: datetime | None
+    suggestion: str
+
+
+class TableDefs(Application):
+    """The use cases of table definitions."""
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(store)
+        self._claiming: set[tuple[UUID, str]] = set()
+
+    def holds(self, aggregate: TableDef) -> str | None:
+        """A table holds its slug until it is purged."""
+        return None if aggregate.purged_at else aggregate.slug
+
+    async def create(self, request: Request, details: Details) -> Outcome:
+        """Create a table, with the slug asked for or one derived from its name.
+
+        Raises:
+            SlugHeld: the slug that was asked for is in use.
+            KeyReused, InvalidValue, Fault.
+        """
+        id = request.context.new_id()
+        async with self.turns.of(idempotency_turn(request)):
+            if details.slug:
+                return await self._claim(id, request, details, details.slug)
+            return await self._derive(id, request, details)
+
+    async def change(self, id: UUID, request: Request, changes: Changes) -> Outcome:
+        """Change any mix of fields in one atomic step.
+
+        Raises:
+            SlugHeld, and whatever `Application.execute` raises.
+        """
+        try:
+            return await self.execute(
+                id, request, lambda table: table.change(changes, request.context)
+            )
+        except SlugTaken as taken:
+            raise await self._held(request, taken) from taken
+
+    async def delete(self, id: UUID, request: Request) -> Outcome:
+        """Put a table aside."""
+        return await self.execute(id, request, lambda table: table.delete(request.context))
+
+    async def restore(self, id: UUID, request: Request) -> Outcome:
+        """Bring a deleted table back."""
+        return await self.execute(id, request, lambda table: table.restore(request.context))
+
+    async def purge(self, id: UUID, request: Request) -> Outcome:
+        """End a deleted table for ever."""
+        return await self.execute(id, request, lambda table: table.purge(request.context))
+
+    async def duplicate(self, id: UUID, request: Request, own: Copy) -> Outcome:
+        """Create a copy of a table, with a name, slug and workspace of its own if wanted."""
+        original = existing(await self.store.load(id), request.context.company_id)
+        if receipt := await self.recall(request):
+            return await self.replay(receipt)
+        return await self.create(request, original.copy(own))
+
+    async def suggest_slug(self, company_id: UUID, name: str) -> str:
+        """The slug that a new table of this name would get."""
+        return await self._free(company_id, slugs.derive(name))
+
+    async def _claim(self, id: UUID, request: Request, details: Details, slug: str) -> Outcome:
+        table = TableDef.create(id, details, slug, request.context)
+        try:
+            with self._claimed(request.context.company_id, slug):
+                return await self.append(table, request)
+        except SlugTaken as taken:
+            raise await self._held(request, taken) from taken
+
+    async def _derive(self, id: UUID, request: Request, details: Details) -> Outcome:
+        company_id, base = request.context.company_id, slugs.derive(details.name)
+        slug = next(s for s in _choices(base) if (company_id, s) not in self._claiming)
+        for _ in range(ROUNDS):
+            table = TableDef.create(id, details, slug, request.context)
+            try:
+                with self._claimed(company_id, slug):
+                    return await self.append(table, request)
+            except SlugTaken:
+                slug = await self._free(company_id, base)
+        raise AppendBusy
+
+    @contextmanager
+    def _claimed(self, company_id: UUID, slug: str) -> Iterator[None]:
+        claim = (company_id, slug)
+        mine = claim not in self._claiming
+        self._claiming.add(claim)
+        try:
+            yield
+        finally:
+            if mine:
+                self._claiming.discard(claim)
+
+    async def _free(self, company_id: UUID, base: str) -> str:
+        """The first choice that is neither reserved nor being claimed in this process."""
+        choices, size = _choices(base), 16
+        while True:
+            candidates = [next(choices) for _ in range(size)]
+            candidates = [c for c in candidates if (company_id, c) not in self._claiming]
+            if slug := await self.store.free_slug(company_id, candidates):
+                return slug
+            size *= 4
+
+    async def _held(self, request: Request, taken: SlugTaken) -> SlugHeld:
+        company_id = request.context.company_id
+        holder = existing(await self.store.load(taken.holder_id), company_id)
+        suggestion = await self._free(company_id, taken.slug)
+        return SlugHeld(taken.slug, taken.holder_id, holder.deleted_at, suggestion)
+
+
+def _choices(base: str) -> Iterator[str]:
+    return (slugs.numbered(base, number) for number in count(1))

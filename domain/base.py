@@ -1,0 +1,134 @@
+"""What every aggregate and event has. Only here does the domain know the library for it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self, cast
+from uuid import UUID
+
+from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+ActorKind = Literal["user", "key", "system"]
+
+
+class Stored(BaseModel):
+    """A part of a stored event: immutable, camelCase as JSON, and read leniently."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class Metadata(Stored):
+    """Who caused an event, by which request and why: everything that is not business."""
+
+    event_id: UUID
+    company_id: UUID
+    actor_id: UUID
+    actor_kind: ActorKind
+    command: str
+    request_id: str
+    correlation_id: str
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a command brings from outside: who acts, when and why, and where ids come from."""
+
+    company_id: UUID
+    actor_id: UUID
+    actor_kind: ActorKind
+    occurred_at: datetime
+    new_id: Callable[[], UUID]
+    request_id: str
+    correlation_id: str
+    command: str = ""
+    causation_id: UUID | None = None
+    traceparent: str | None = None
+    reason: str | None = None
+
+    def metadata(self) -> Metadata:
+        """The metadata of one new event."""
+        return Metadata.model_construct(
+            event_id=self.new_id(),
+            company_id=self.company_id,
+            actor_id=self.actor_id,
+            actor_kind=self.actor_kind,
+            command=self.command,
+            request_id=self.request_id,
+            correlation_id=self.correlation_id,
+            causation_id=self.causation_id,
+            traceparent=self.traceparent,
+            reason=self.reason,
+        )
+
+
+class Event(Stored, CanMutateAggregate[UUID]):
+    """Something that happened to an aggregate. Subclasses add the business fields."""
+
+    ENVELOPE: ClassVar[frozenset[str]] = frozenset(
+        {"originator_id", "originator_version", "originator_topic", "timestamp", "metadata"}
+    )
+    TOPIC: ClassVar[str]
+    class_version: ClassVar[int] = 1
+
+    originator_id: UUID
+    originator_version: int
+    timestamp: datetime
+    metadata: Metadata
+
+    def apply(self, aggregate: Any) -> None:
+        """Let the aggregate's applier for this kind of event change its state."""
+        aggregate.apply(self)
+        aggregate.updated_by = self.metadata.actor_id
+
+    def _as_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+class CreatedEvent(Event, CanInitAggregate[UUID]):
+    """The first event of an aggregate."""
+
+
+class Aggregate(BaseAggregate[UUID]):
+    """A consistency boundary: commands decide, events change state, versions count events."""
+
+    @classmethod
+    def begin(
+        cls, id: UUID, event_class: type[CreatedEvent], context: Context, **data: Any
+    ) -> Self:
+        """Create the aggregate with its first event."""
+        return cls._create(
+            event_class,
+            id=id,
+            timestamp=context.occurred_at,
+            metadata=context.metadata(),
+            **data,
+        )
+
+    def record(self, event_class: type[Event], context: Context, **data: Any) -> None:
+        """Record one more event, at the next version."""
+        self.trigger_event(
+            event_class, timestamp=context.occurred_at, metadata=context.metadata(), **data
+        )
+
+    def collect(self) -> Sequence[Event]:
+        """Hand over the events that were recorded since the last call."""
+        return cast(Sequence[Event], self.collect_events())
+
+
+def replay(events: Sequence[Event]) -> Any:
+    """Fold the events of one aggregate, in version order, into its state.
+
+    Raises:
+        eventsourcing.domain.OriginatorVersionError: a version is missing or repeated.
+    """
+    aggregate: Any = None
+    for event in events:
+        aggregate = event.mutate(aggregate)
+    return aggregate

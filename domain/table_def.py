@@ -1,0 +1,316 @@
+"""A table definition: the container for the metadata of a table that people shape at run time."""
+
+from datetime import datetime
+from functools import singledispatchmethod
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from domain import base, values
+from domain.base import Aggregate, Context
+from domain.errors import InvalidValue, NotDeleted, TableDeleted, TablePurged
+from domain.values import Color, Description, Icon, Name, Settings, Slug
+
+
+class Facets(BaseModel):
+    """What a table has beside its name and slug."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+    description: Description | None = None
+    icon: Icon | None = Field(None, description="An icon name or an emoji.")
+    color: Color | None = Field(None, description="Stored lower case.")
+    workspace_id: UUID | None = Field(None, description="null: belongs to the whole company.")
+    settings: Settings | None = Field(None, description="A merge patch on the settings.")
+
+    def settings_patch(self) -> dict[str, Any] | None:
+        """The merge patch on the settings; None = clear them all."""
+        return None if self.settings is None else self.settings.patch()
+
+
+class Details(Facets):
+    """What a new table starts with."""
+
+    name: Name = Field(description="What people call the table.")
+    slug: Slug | None = Field(None, description="Derived from the name when absent.")
+
+
+class Changes(Facets):
+    """Any mix of changes to a table: an absent field stays, null clears, settings merge."""
+
+    name: Name = Field("", description="What people call the table.")
+    slug: Slug = Field("", description="What links call the table; unique in the company.")
+
+
+class Copy(BaseModel):
+    """What a copy has of its own: by default "X copy", in the original's workspace."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+    name: Name | None = None
+    slug: Slug | None = None
+    workspace_id: UUID | None = None
+
+
+class TableDef(Aggregate):
+    """A table definition. Deleting it is soft; only purging it is for ever."""
+
+    TOPIC = "TableDef"
+
+    class Event(base.Event):
+        """Something that happened to a table definition."""
+
+    class Created(Event, base.CreatedEvent):
+        """A table came to be. Version 1 kept the colour as it was typed."""
+
+        TOPIC = "TableDef.Created"
+        originator_topic: str = "TableDef"
+        class_version: ClassVar[int] = 2
+        company_id: UUID
+        workspace_id: UUID | None = None
+        name: str
+        slug: str
+        description: str | None = None
+        icon: str | None = None
+        color: str | None = None
+        settings: dict[str, Any] = Field(default_factory=dict)
+
+        @staticmethod
+        def upcast_v1_v2(data: dict[str, Any]) -> None:
+            """Colours became lower case."""
+            if data.get("color"):
+                data["color"] = data["color"].lower()
+
+    class Renamed(Event):
+        """It has another name; its slug stays."""
+
+        TOPIC = "TableDef.Renamed"
+        name: str
+
+    class SlugChanged(Event):
+        """Links call it something else; the old slug is free again."""
+
+        TOPIC = "TableDef.SlugChanged"
+        slug: str
+
+    class DescriptionChanged(Event):
+        """It is described differently, or no longer."""
+
+        TOPIC = "TableDef.DescriptionChanged"
+        description: str | None
+
+    class AppearanceChanged(Event):
+        """Its icon or colour changed."""
+
+        TOPIC = "TableDef.AppearanceChanged"
+        icon: str | None
+        color: str | None
+
+    class SettingsChanged(Event):
+        """Its settings changed by this merge patch (RFC 7396)."""
+
+        TOPIC = "TableDef.SettingsChanged"
+        changes: dict[str, Any]
+
+    class MovedToWorkspace(Event):
+        """It belongs to another workspace, or to the whole company."""
+
+        TOPIC = "TableDef.MovedToWorkspace"
+        workspace_id: UUID | None
+
+    class Deleted(Event):
+        """It was put aside; everything is kept."""
+
+        TOPIC = "TableDef.Deleted"
+
+    class Restored(Event):
+        """It is back, exactly as it was."""
+
+        TOPIC = "TableDef.Restored"
+
+    class Purged(Event):
+        """It is gone for ever; its slug is free."""
+
+        TOPIC = "TableDef.Purged"
+
+    # Commands
+
+    @classmethod
+    def create(cls, id: UUID, details: Details, slug: str, context: Context) -> Self:
+        """Begin a table.
+
+        Raises:
+            InvalidValue: its settings exceed a limit.
+        """
+        return cls.begin(
+            id,
+            cls.Created,
+            context,
+            company_id=context.company_id,
+            workspace_id=details.workspace_id,
+            name=details.name,
+            slug=slug,
+            description=details.description or None,
+            icon=details.icon,
+            color=details.color,
+            settings=_within_limits(values.merge_patch({}, details.settings_patch() or {})),
+        )
+
+    def change(self, changes: Changes, context: Context) -> None:
+        """Record one event per facet that really changes.
+
+        Raises:
+            TableDeleted, TablePurged: it cannot be changed now.
+            InvalidValue: its settings would exceed a limit.
+        """
+        self._must_be_live()
+        given = changes.model_fields_set
+        if "name" in given and changes.name != self.name:
+            self.record(self.Renamed, context, name=changes.name)
+        if "slug" in given and changes.slug != self.slug:
+            self.record(self.SlugChanged, context, slug=changes.slug)
+        if "description" in given and (changes.description or None) != self.description:
+            self.record(self.DescriptionChanged, context, description=changes.description or None)
+        if "workspace_id" in given and changes.workspace_id != self.workspace_id:
+            self.record(self.MovedToWorkspace, context, workspace_id=changes.workspace_id)
+        self._change_appearance(changes, context)
+        if "settings" in given:
+            self._change_settings(changes.settings_patch(), context)
+
+    def delete(self, context: Context) -> None:
+        """Put it aside; deleting it again does nothing."""
+        self._must_not_be_purged()
+        if not self.deleted_at:
+            self.record(self.Deleted, context)
+
+    def restore(self, context: Context) -> None:
+        """Bring it back; restoring a live table does nothing."""
+        self._must_not_be_purged()
+        if self.deleted_at:
+            self.record(self.Restored, context)
+
+    def purge(self, context: Context) -> None:
+        """End it for ever.
+
+        Raises:
+            NotDeleted: it is live.
+            TablePurged: it is gone already.
+        """
+        self._must_not_be_purged()
+        if not self.deleted_at:
+            raise NotDeleted
+        self.record(self.Purged, context)
+
+    def copy(self, own: Copy) -> Details:
+        """What a copy of this table starts with.
+
+        Raises:
+            TableDeleted, TablePurged: there is nothing to copy now.
+        """
+        self._must_be_live()
+        moved = "workspace_id" in own.model_fields_set
+        return Details.model_construct(
+            name=own.name or _copy_name(self.name),
+            slug=own.slug,
+            description=self.description,
+            icon=self.icon,
+            color=self.color,
+            workspace_id=own.workspace_id if moved else self.workspace_id,
+            settings=Settings(**self.settings),
+        )
+
+    def _change_appearance(self, changes: Changes, context: Context) -> None:
+        given = changes.model_fields_set
+        icon = changes.icon if "icon" in given else self.icon
+        color = changes.color if "color" in given else self.color
+        if (icon, color) != (self.icon, self.color):
+            self.record(self.AppearanceChanged, context, icon=icon, color=color)
+
+    def _change_settings(self, patch: dict[str, Any] | None, context: Context) -> None:
+        wanted = {} if patch is None else values.merge_patch(self.settings, patch)
+        if changes := values.diff_patch(self.settings, _within_limits(wanted)):
+            self.record(self.SettingsChanged, context, changes=changes)
+
+    # Appliers
+
+    @singledispatchmethod
+    def apply(self, event: base.Event) -> None:
+        """Change state as the event says."""
+        raise NotImplementedError(type(event))
+
+    @apply.register
+    def _(self, event: Created) -> None:
+        self.company_id = event.company_id
+        self.workspace_id = event.workspace_id
+        self.name = event.name
+        self.slug = event.slug
+        self.description = event.description
+        self.icon = event.icon
+        self.color = event.color
+        self.settings = event.settings
+        self.created_by = event.metadata.actor_id
+        self.deleted_at: datetime | None = None
+        self.purged_at: datetime | None = None
+
+    @apply.register
+    def _(self, event: Renamed) -> None:
+        self.name = event.name
+
+    @apply.register
+    def _(self, event: SlugChanged) -> None:
+        self.slug = event.slug
+
+    @apply.register
+    def _(self, event: DescriptionChanged) -> None:
+        self.description = event.description
+
+    @apply.register
+    def _(self, event: AppearanceChanged) -> None:
+        self.icon, self.color = event.icon, event.color
+
+    @apply.register
+    def _(self, event: SettingsChanged) -> None:
+        self.settings = values.merge_patch(self.settings, event.changes)
+
+    @apply.register
+    def _(self, event: MovedToWorkspace) -> None:
+        self.workspace_id = event.workspace_id
+
+    @apply.register
+    def _(self, event: Deleted) -> None:
+        self.deleted_at = event.timestamp
+
+    @apply.register
+    def _(self, event: Restored) -> None:
+        self.deleted_at = None
+
+    @apply.register
+    def _(self, event: Purged) -> None:
+        self.purged_at = event.timestamp
+
+    # Guards
+
+    def _must_not_be_purged(self) -> None:
+        if self.purged_at:
+            raise TablePurged
+
+    def _must_be_live(self) -> None:
+        self._must_not_be_purged()
+        if self.deleted_at:
+            raise TableDeleted(self.id, self.deleted_at)
+
+
+def _within_limits(settings: dict[str, Any]) -> dict[str, Any]:
+    if fault := values.settings_fault(settings):
+        raise InvalidValue("/settings", *fault)
+    return settings
+
+
+def _copy_name(name: str) -> str:
+    return name[: values.NAME_LENGTH - len(" copy")].rstrip() + " copy"

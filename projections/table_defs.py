@@ -1,0 +1,205 @@
+"""The table definitions as they are now: for reading one, the list, and slugs that moved on."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from pydantic_core import to_json
+
+from domain.base import Event
+from domain.recorded import Recorded
+from domain.table_def import TableDef
+from domain.values import merge_patch
+from projections.folding import fold, sort_key
+
+LOAD = """
+SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
+       created_by, created_at, updated_by, updated_at, version, position
+  FROM table_defs
+ WHERE id = ANY(%s)
+"""
+SAVE = """
+INSERT INTO table_defs (
+    id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
+    created_by, created_at, updated_by, updated_at, version, position, name_folded, search_folded)
+SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
+       created_by, created_at, updated_by, updated_at, version, position, name_folded,
+       search_folded
+  FROM jsonb_to_recordset(%s::jsonb) AS row(
+    id uuid, company_id uuid, workspace_id uuid, name text, slug text, description text,
+    icon text, color text, settings jsonb, deleted_at timestamptz, created_by uuid,
+    created_at timestamptz, updated_by uuid, updated_at timestamptz, version integer,
+    position bigint, name_folded text, search_folded text)
+    ON CONFLICT (id) DO UPDATE
+   SET workspace_id = excluded.workspace_id, name = excluded.name, slug = excluded.slug,
+       description = excluded.description, icon = excluded.icon, color = excluded.color,
+       settings = excluded.settings, deleted_at = excluded.deleted_at,
+       updated_by = excluded.updated_by, updated_at = excluded.updated_at,
+       version = excluded.version, position = excluded.position,
+       name_folded = excluded.name_folded, search_folded = excluded.search_folded
+"""
+PURGE = """
+WITH purged AS (
+    INSERT INTO purged_table_defs (id, company_id, purged_at)
+    SELECT id, company_id, purged_at
+      FROM jsonb_to_recordset(%(purged)s::jsonb)
+        AS row(id uuid, company_id uuid, purged_at timestamptz)
+        ON CONFLICT DO NOTHING
+    RETURNING id
+), forgotten AS (
+    DELETE FROM former_slugs WHERE table_id IN (SELECT id FROM purged)
+)
+DELETE FROM table_defs WHERE id IN (SELECT id FROM purged)
+"""
+FORMER_SLUGS = """
+INSERT INTO former_slugs (company_id, slug, table_id)
+SELECT company_id, slug, table_id
+  FROM jsonb_to_recordset(%s::jsonb) AS row(company_id uuid, slug text, table_id uuid)
+    ON CONFLICT (company_id, slug) DO UPDATE SET table_id = excluded.table_id
+"""
+
+Row = dict[str, Any]
+E = TypeVar("E", bound=Event)
+_handlers: dict[type[Event], Callable[[Row, Any], None]] = {}
+
+
+def handles(
+    event_class: type[E],
+) -> Callable[[Callable[[Row, E], None]], Callable[[Row, E], None]]:
+    """Make a function the handler of one kind of event."""
+
+    def register(handler: Callable[[Row, E], None]) -> Callable[[Row, E], None]:
+        _handlers[event_class] = handler
+        return handler
+
+    return register
+
+
+class TableDefsProjection:
+    """The read model `table_defs`."""
+
+    name = "table_defs"
+    version = 1
+
+    async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
+        """Fold the events into the rows that they touch, and write each row once."""
+        events = [recorded for recorded in events if type(recorded.event) in _handlers]
+        rows = await _load(connection, events)
+        former: dict[tuple[UUID, str], UUID] = {}
+        for recorded in events:
+            event = recorded.event
+            row = rows.setdefault(event.originator_id, {})
+            if isinstance(event, TableDef.SlugChanged):
+                former[recorded.company_id, row["slug"]] = event.originator_id
+            project(row, recorded)
+        await _save(connection, list(rows.values()), former)
+
+
+def project(row: Row, recorded: Recorded) -> None:
+    """Change a row as one event says."""
+    event = recorded.event
+    _handlers[type(event)](row, event)
+    row["version"] = event.originator_version
+    row["position"] = recorded.position
+    row["updated_at"] = event.timestamp
+    row["updated_by"] = event.metadata.actor_id
+
+
+@handles(TableDef.Created)
+def _created(row: Row, event: TableDef.Created) -> None:
+    row |= {
+        "id": event.originator_id,
+        "company_id": event.company_id,
+        "workspace_id": event.workspace_id,
+        "name": event.name,
+        "slug": event.slug,
+        "description": event.description,
+        "icon": event.icon,
+        "color": event.color,
+        "settings": event.settings,
+        "deleted_at": None,
+        "created_by": event.metadata.actor_id,
+        "created_at": event.timestamp,
+    }
+
+
+@handles(TableDef.Renamed)
+def _renamed(row: Row, event: TableDef.Renamed) -> None:
+    row["name"] = event.name
+
+
+@handles(TableDef.SlugChanged)
+def _slug_changed(row: Row, event: TableDef.SlugChanged) -> None:
+    row["slug"] = event.slug
+
+
+@handles(TableDef.DescriptionChanged)
+def _description_changed(row: Row, event: TableDef.DescriptionChanged) -> None:
+    row["description"] = event.description
+
+
+@handles(TableDef.AppearanceChanged)
+def _appearance_changed(row: Row, event: TableDef.AppearanceChanged) -> None:
+    row["icon"], row["color"] = event.icon, event.color
+
+
+@handles(TableDef.SettingsChanged)
+def _settings_changed(row: Row, event: TableDef.SettingsChanged) -> None:
+    row["settings"] = merge_patch(row["settings"], event.changes)
+
+
+@handles(TableDef.MovedToWorkspace)
+def _moved(row: Row, event: TableDef.MovedToWorkspace) -> None:
+    row["workspace_id"] = event.workspace_id
+
+
+@handles(TableDef.Deleted)
+def _deleted(row: Row, event: TableDef.Deleted) -> None:
+    row["deleted_at"] = event.timestamp
+
+
+@handles(TableDef.Restored)
+def _restored(row: Row, event: TableDef.Restored) -> None:
+    row["deleted_at"] = None
+
+
+@handles(TableDef.Purged)
+def _purged(row: Row, event: TableDef.Purged) -> None:
+    row["purged_at"] = event.timestamp
+
+
+async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict[UUID, Row]:
+    """The rows that these events change, but for those that they create."""
+    created = {r.event.originator_id for r in events if isinstance(r.event, TableDef.Created)}
+    wanted = {recorded.event.originator_id for recorded in events} - created
+    if not wanted:
+        return {}
+    async with connection.cursor(row_factory=dict_row, binary=True) as cursor:
+        await cursor.execute(LOAD, (list(wanted),))
+        return {row["id"]: row async for row in cursor}
+
+
+async def _save(
+    connection: AsyncConnection, rows: Sequence[Row], former: dict[tuple[UUID, str], UUID]
+) -> None:
+    kept = [_searchable(row) for row in rows if "purged_at" not in row]
+    purged = [row for row in rows if "purged_at" in row]
+    if kept:
+        await connection.execute(SAVE, (to_json(kept).decode(),))
+    if former:
+        slugs = [
+            {"company_id": company_id, "slug": slug, "table_id": table_id}
+            for (company_id, slug), table_id in former.items()
+        ]
+        await connection.execute(FORMER_SLUGS, (to_json(slugs).decode(),))
+    if purged:
+        await connection.execute(PURGE, {"purged": to_json(purged).decode()})
+
+
+def _searchable(row: Row) -> Row:
+    texts = (row["name"], row["slug"], row["description"] or "")
+    row["name_folded"] = sort_key(row["name"])
+    row["search_folded"] = fold("\n".join(texts))
+    return row
