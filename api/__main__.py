@@ -146,12 +146,10 @@ def key() -> None:
 
 
 @key.command("create")
-@click.option(
-    "--role", type=click.Choice(["viewer", "editor", "admin"]), default="viewer", show_default=True
-)
+@click.option("--role", type=click.Choice(["viewer", "editor", "admin"]), default="viewer")
 @click.option("--company", type=click.UUID, help="By default the only company there is.")
 @click.option("--label", default="", help="What it is for.")
-@click.option("--expires", type=click.DateTime(), help="When it stops working, in UTC.")  # fmt: skip
+@click.option("--expires", type=click.DateTime(), help="When it stops working, in UTC.")
 def create_key(role: str, company: UUID | None, label: str, expires: Any) -> None:
     """Create a key and print it, once."""
     from datetime import UTC

@@ -21,7 +21,7 @@ from projections.table_def_queries import SCHEMA
 
 API_ROLE = "dynamic_tables_api"
 PROJECTOR_ROLE = "dynamic_tables_projector"
-CURSOR_SECRET = "SELECT value FROM access.secrets WHERE name = 'cursor'"  # noqa: S105
+CURSOR_KEY = "SELECT value FROM access.secrets WHERE name = 'cursor'"
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,18 @@ class Services:
     session: Session
 
 
-def as_role(database_url: str, role: str) -> str:
+# A page is a walk along an index from a key on, whatever the planner believes of the table's size.
+KEYSET_PLANS = (
+    "-c enable_bitmapscan=off -c enable_seqscan=off -c enable_sort=off"
+    " -c plan_cache_mode=force_generic_plan"
+)
+
+
+def as_role(database_url: str, role: str, options: str = "") -> str:
     """A connection string whose sessions run as a role that can do no more than it needs."""
     given = conninfo_to_dict(database_url)
     options = (
-        f"{given.get('options') or ''} -c role={role} -c timezone=UTC"
+        f"{options} {given.get('options') or ''} -c role={role} -c timezone=UTC"
         " -c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=60s"
         " -c jit=off"
     )
@@ -57,7 +64,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     session, keys = Session(conninfo), Session(conninfo)
     progress = Progress(conninfo, SCHEMA)
     pool = AsyncConnectionPool(
-        conninfo,
+        as_role(database_url, API_ROLE, KEYSET_PLANS),
         min_size=1,
         max_size=settings.read_connections,
         max_waiting=500,
@@ -65,7 +72,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         open=False,
         kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
     )
-    secret = (await session.fetch(CURSOR_SECRET))[0][0]
+    secret = (await session.fetch(CURSOR_KEY))[0][0]
     async with pool:
         follower = asyncio.create_task(progress.follow())
         try:

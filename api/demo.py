@@ -17,14 +17,14 @@ from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
 from domain.base import Context
 from domain.table_def import Details
+from domain.values import Settings
 
 COMPANY = UUID("019ab3f2-0000-7000-8000-000000000001")
 KEY_FILE = "api-key"
 TABLES = (
-    '{"name": "Customers", "icon": "👥", "color": "#1a73e8", "description": "Who buys from us."}',
-    '{"name": "Orders", "icon": "📦", "color": "#e8710a", "settings": {"defaultView": "kanban",'
-    ' "recordNameFormat": "{{number}} – {{date}}"}}',
-    '{"name": "Ideas", "icon": "💡", "color": "#f9ab00", "settings": {"enableForm": true}}',
+    Details(name="Customers", icon="👥", color="#1a73e8", description="Who buys from us."),
+    Details(name="Orders", icon="📦", color="#e8710a", settings=Settings(defaultView="kanban")),
+    Details(name="Ideas", icon="💡", color="#f9ab00", settings=Settings(enableForm=True)),
 )
 
 
@@ -58,7 +58,7 @@ async def _create_tables(database_url: str) -> None:
             return
         for number, details in enumerate(TABLES):
             request = Request(_context(number))
-            await table_defs.create(request, Details.model_validate_json(details))
+            await table_defs.create(request, details)
     finally:
         await store.close()
 

@@ -21,7 +21,7 @@ LOCK = "SELECT pg_advisory_lock(hashtextextended('dynamic_tables.migrate', 0))"
 TOPIC = """
 INSERT INTO event_store.topics (topic, class_version) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
-SECRET = """
+CURSOR_KEY = """
 INSERT INTO access.secrets (name, value) VALUES ('cursor', %s) ON CONFLICT DO NOTHING
 """
 VERSION = "SELECT current_setting('server_version_num')::integer"
@@ -89,7 +89,7 @@ async def _schemas(connection: AsyncConnection) -> None:
         await connection.execute(_script("api", "auth.sql"))
         for topic, event_class in event_classes().items():
             await connection.execute(TOPIC, (topic, event_class.class_version))
-        await connection.execute(SECRET, (os.urandom(32),))
+        await connection.execute(CURSOR_KEY, (os.urandom(32),))
 
 
 async def _read_models(connection: AsyncConnection) -> None:

@@ -1,4 +1,4 @@
-"""The processes of one installation on one machine: API workers, projector, and who watches them."""
+"""The processes of one installation on one machine, and who watches them."""
 
 import asyncio
 import contextlib

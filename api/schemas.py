@@ -8,13 +8,14 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from domain.table_def import Changes, Copy, Details, TableDef
 from domain.values import DEFAULT_SETTINGS, Settings, line, plain_text
 
 EXAMPLE_ID = "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d11"
-EXAMPLE_TABLE = {
+EXAMPLE_TABLE: JsonDict = {
     "id": EXAMPLE_ID,
     "companyId": "019ab3f2-0000-7000-8000-000000000001",
     "workspaceId": None,

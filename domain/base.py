@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from uuid import UUID
 
 from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate
@@ -97,6 +97,9 @@ class CreatedEvent(Event, CanInitAggregate[UUID]):
 
 class Aggregate(BaseAggregate[UUID]):
     """A consistency boundary: commands decide, events change state, versions count events."""
+
+    if TYPE_CHECKING:  # a plain annotation would make the library turn the class into a dataclass
+        updated_by: UUID
 
     @classmethod
     def begin(

@@ -51,8 +51,8 @@ class Projector:
         """Hold the leader's lock on a connection that is watched: when it breaks, so do we."""
         async with await connect(self._conninfo, self._schema) as watched:
             await watched.execute(f"LISTEN {EVENTS_CHANNEL}".encode())
-            while not await self._lock(watched):
-                await asyncio.sleep(POLL)  # the lock is another process's
+            while not await self._lock(watched):  # noqa: ASYNC110  # another process holds it
+                await asyncio.sleep(POLL)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(watched))
                 tasks.create_task(self._follow())

@@ -65,7 +65,8 @@ WITH page AS (
      ORDER BY place
      LIMIT %(limit)s + 1
 )
-SELECT coalesce(string_agg({table}::text, ',' ORDER BY place) FILTER (WHERE place <= %(limit)s), ''),
+SELECT coalesce(string_agg({table}::text, ',' ORDER BY place)
+                FILTER (WHERE place <= %(limit)s), ''),
        count(*) > %(limit)s,
        (SELECT {key}::text FROM page WHERE place = %(limit)s),
        (SELECT id FROM page WHERE place = %(limit)s),
@@ -103,7 +104,7 @@ LIST: Mapping[str, str] = {sort: _list_query(sort) for name in _KEYS for sort in
 
 @dataclass(frozen=True)
 class Filter:
-    """Which tables of a company, and in which order. `workspace_id`: a UUID, None = none, or any."""
+    """Which tables of a company, and in which order."""
 
     company_id: UUID
     state: State = "active"

@@ -184,7 +184,7 @@ async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict
 async def _save(
     connection: AsyncConnection, rows: Sequence[Row], former: dict[tuple[UUID, str], UUID]
 ) -> None:
-    kept = [_searchable(row) for row in rows if "purged_at" not in row]
+    kept = [searchable(row) for row in rows if "purged_at" not in row]
     purged = [row for row in rows if "purged_at" in row]
     if kept:
         await connection.execute(SAVE, (to_json(kept).decode(),))
@@ -198,7 +198,8 @@ async def _save(
         await connection.execute(PURGE, {"purged": to_json(purged).decode()})
 
 
-def _searchable(row: Row) -> Row:
+def searchable(row: Row) -> Row:
+    """Add to a row what it is sorted and searched by."""
     texts = (row["name"], row["slug"], row["description"] or "")
     row["name_folded"] = sort_key(row["name"])
     row["search_folded"] = fold("\n".join(texts))

@@ -1,0 +1,111 @@
+"""A real PostgreSQL for all tests, and a database of its own for each that asks for one.
+
+PostgreSQL 18 is the embedded one. If a PostgreSQL 15 is installed too, the contract tests run on
+both; otherwise the run says what it left out.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from api.embedded_postgres import attach
+from api.migrations import migrate
+
+POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
+TEMPLATE = "dynamic_tables_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server that is used unless a test asks for another; its superuser's URL."""
+    with attach(tmp_path_factory.mktemp("postgres")) as url:
+        _make_template(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_15() -> Iterator[str]:
+    """A server of the oldest version that is supported."""
+    if not POSTGRES_15.exists():
+        pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
+    with tempfile.TemporaryDirectory(prefix="pg15-") as folder:
+        user = "postgres" if os.geteuid() == 0 else None
+        if user:
+            shutil.chown(folder, user)
+
+        def run(program: str, *arguments: str) -> None:
+            command = [str(POSTGRES_15 / program), *arguments]
+            subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL)
+
+        data = f"{folder}/data"
+        run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=200"
+        run("pg_ctl", "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
+        url = f"postgresql://postgres@/postgres?host={folder}"
+        try:
+            _make_template(url)
+            yield url
+        finally:
+            run("pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+
+
+@pytest.fixture
+def database(postgres_18: str) -> Iterator[str]:
+    """The URL of a fresh, migrated database, as its superuser."""
+    yield from _cloned(postgres_18)
+
+
+@pytest.fixture(params=["18", "15"])
+def any_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same on each supported version of PostgreSQL."""
+    yield from _cloned(request.getfixturevalue(f"postgres_{request.param}"))
+
+
+@pytest.fixture
+def empty_database(postgres_18: str) -> Iterator[str]:
+    """The URL of a database in which nothing was ever made."""
+    yield from _cloned(postgres_18, "template0")
+
+
+async def eventually(
+    holds: Callable[[], Awaitable[bool]], timeout: float = 10.0, what: str = "it"
+) -> None:
+    """Wait until something holds; fail if it does not within `timeout` seconds."""
+    async with asyncio.timeout(timeout):
+        while not await holds():  # noqa: ASYNC110  # what is asked is in another process
+            await asyncio.sleep(0.005)
+
+
+def _make_template(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    template = make_conninfo(url, dbname=TEMPLATE)
+    asyncio.run(migrate(template, template))
+
+
+def _cloned(url: str, template: str = TEMPLATE) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(template)
+            )
+        )
+        yield make_conninfo(url, dbname=name)
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
