@@ -2,14 +2,51 @@
 
 PYTHON ?= python3
 VENV := .venv
+BIN := $(VENV)/bin
+COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal \
+	--python-version 3.11 --no-header --quiet
 
-.PHONY: run test lint bench clean
+.PHONY: run test format lint audit bench lock clean
 
 run: $(VENV)/.installed
-	@$(VENV)/bin/dynamic-tables serve --demo
+	@$(BIN)/dynamic-tables serve --demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/pytest
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Known vulnerabilities of what we depend on; says so when the advisories cannot be reached.
+audit: $(VENV)/.installed-dev
+	$(BIN)/pip-audit --require-hashes --disable-pip --timeout 10 -r requirements.lock
+
+bench: $(VENV)/.installed
+	@$(BIN)/python -m benchmarks
+
+lock: $(VENV)/.installed-dev
+	$(COMPILE) --extra build --upgrade --output-file requirements.lock
+	$(COMPILE) --extra build --extra dev --constraint requirements.lock \
+		--output-file requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.installed: requirements.lock pyproject.toml
-	@$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --require-hashes -r requirements.lock
-	$(VENV)/bin/pip install --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is \
+	needed; set PYTHON=, for example make run PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
