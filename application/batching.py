@@ -6,6 +6,7 @@ is one transaction, and coalesced reads, where it is one query.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from application.errors import AppendBusy, Fault
@@ -16,6 +17,15 @@ K = TypeVar("K", bound=Hashable)
 
 BATCH_SIZE = 500
 QUEUE_SIZE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Generic[Q, A]):
+    """A request that waits for its answer."""
+
+    request: Q
+    tokens: Sequence[Hashable]
+    answer: "asyncio.Future[A]"
 
 
 class Batcher(Generic[Q, A]):
@@ -32,7 +42,7 @@ class Batcher(Generic[Q, A]):
     ) -> None:
         self._run = run
         self._tokens = tokens
-        self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
+        self._waiting: list[Waiting[Q, A]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def ask(self, request: Q) -> A:
@@ -44,7 +54,7 @@ class Batcher(Generic[Q, A]):
         if len(self._waiting) >= QUEUE_SIZE:
             raise AppendBusy
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append((request, answer))
+        self._waiting.append(Waiting(request, self._tokens(request), answer))
         if self._task is None:
             self._task = asyncio.create_task(self._drain())
         return await answer
@@ -56,31 +66,37 @@ class Batcher(Generic[Q, A]):
         finally:
             self._task = None
 
-    def _take(self) -> list[tuple[Q, asyncio.Future[A]]]:
-        taken: list[tuple[Q, asyncio.Future[A]]] = []
-        left: list[tuple[Q, asyncio.Future[A]]] = []
+    def _take(self) -> list[Waiting[Q, A]]:
+        taken: list[Waiting[Q, A]] = []
+        left: list[Waiting[Q, A]] = []
         used = set[Hashable]()
-        for entry in self._waiting:
-            tokens = self._tokens(entry[0])
-            if len(taken) < BATCH_SIZE and used.isdisjoint(tokens):
-                taken.append(entry)
-                used.update(tokens)
+        for waiting in self._waiting:
+            if len(taken) < BATCH_SIZE and used.isdisjoint(waiting.tokens):
+                taken.append(waiting)
+                used.update(waiting.tokens)
             else:
-                left.append(entry)
+                left.append(waiting)
         self._waiting = left
         return taken
 
-    async def _answer(self, batch: list[tuple[Q, asyncio.Future[A]]]) -> None:
+    async def _answer(self, batch: list[Waiting[Q, A]]) -> None:
+        answered: list[tuple[Waiting[Q, A], A | Exception]]
         try:
-            answers: Sequence[A | Exception] = await self._run([request for request, _ in batch])
+            answers = await self._run([waiting.request for waiting in batch])
+            answered = list(zip(batch, answers, strict=True))
         except AppendBusy as busy:
             # Whoever waits behind this batch would wait as long again.
-            batch, self._waiting = batch + self._waiting, []
-            answers = [busy] * len(batch)
+            answered = [(waiting, busy) for waiting in batch + self._waiting]
+            self._waiting = []
+        except asyncio.CancelledError:
+            for waiting in batch + self._waiting:
+                waiting.answer.cancel()
+            self._waiting = []
+            raise
         except Exception as error:
-            answers = [error] * len(batch)
-        for (_, future), answer in zip(batch, answers, strict=True):
-            _settle(future, answer)
+            answered = [(waiting, error) for waiting in batch]
+        for waiting, answer in answered:
+            _settle(waiting.answer, answer)
 
 
 class Coalescer(Generic[K, A]):

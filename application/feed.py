@@ -1,6 +1,7 @@
 """Events as others see them: the public form of what was recorded."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import to_jsonable_python
@@ -13,6 +14,11 @@ def public_type(topic: str) -> str:
     """`TableDef.SlugChanged` is `dynamic-tables.table-def.slug-changed.v1` to others."""
     noun, verb = (re.sub(r"(?<!^)(?=[A-Z])", "-", part).lower() for part in topic.split("."))
     return f"dynamic-tables.{noun}.{verb}.v1"
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC with microseconds, also where they are zero."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def event_data(event: Event) -> dict[str, Any]:
@@ -32,7 +38,7 @@ def feed_item(recorded: Recorded) -> dict[str, Any]:
         "tableId": event.originator_id,
         "companyId": recorded.company_id,
         "version": event.originator_version,
-        "occurredAt": event.timestamp,
+        "occurredAt": rfc3339(event.timestamp),
         "actor": {"id": metadata.actor_id, "kind": metadata.actor_kind},
         "reason": metadata.reason,
         "correlationId": metadata.correlation_id,

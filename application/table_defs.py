@@ -1,7 +1,7 @@
 """What people do with table definitions."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -44,11 +44,8 @@ class TableDefs(Application):
             SlugHeld: the slug that was asked for is in use.
             KeyReused, InvalidValue, Fault.
         """
-        id = request.context.new_id()
         async with self.turns.of(idempotency_turn(request)):
-            if details.slug:
-                return await self._claim(id, request, details, details.slug)
-            return await self._derive(id, request, details)
+            return await self._create(request, details)
 
     async def change(self, id: UUID, request: Request, changes: Changes) -> Outcome:
         """Change any mix of fields in one atomic step.
@@ -77,40 +74,51 @@ class TableDefs(Application):
 
     async def duplicate(self, id: UUID, request: Request, own: Copy) -> Outcome:
         """Create a copy of a table, with a name, slug and workspace of its own if wanted."""
-        original = existing(await self.store.load(id), request.context.company_id)
-        if receipt := await self.recall(request):
-            return await self.replay(receipt)
-        return await self.create(request, original.copy(own))
+        async with self.turns.of(idempotency_turn(request)):
+            original = existing(await self.store.load(id), request.context.company_id)
+            if receipt := await self.recall(request):
+                return await self.replay(receipt)
+            return await self._create(request, original.copy(own))
 
     async def suggest_slug(self, company_id: UUID, name: str) -> str:
         """The slug that a new table of this name would get."""
         return await self._free(company_id, slugs.derive(name))
 
-    async def _claim(self, id: UUID, request: Request, details: Details, slug: str) -> Outcome:
+    async def _create(self, request: Request, details: Details) -> Outcome:
+        id = request.context.new_id()
+        if details.slug:
+            return await self._with_slug(id, request, details, details.slug)
+        return await self._with_derived_slug(id, request, details)
+
+    async def _with_slug(self, id: UUID, request: Request, details: Details, slug: str) -> Outcome:
         table = TableDef.create(id, details, slug, request.context)
         try:
-            with self._claimed(request.context.company_id, slug):
+            with self._claimed(request, slug):
                 return await self.append(table, request)
         except SlugTaken as taken:
             raise await self._held(request, taken) from taken
 
-    async def _derive(self, id: UUID, request: Request, details: Details) -> Outcome:
+    async def _with_derived_slug(self, id: UUID, request: Request, details: Details) -> Outcome:
         company_id, base = request.context.company_id, slugs.derive(details.name)
         slug = next(s for s in _choices(base) if (company_id, s) not in self._claiming)
-        for _ in range(ROUNDS):
-            table = TableDef.create(id, details, slug, request.context)
-            try:
-                with self._claimed(company_id, slug):
+        with ExitStack() as claims:
+            claims.enter_context(self._claimed(request, slug))
+            for _ in range(ROUNDS):
+                table = TableDef.create(id, details, slug, request.context)
+                with suppress(SlugTaken):
                     return await self.append(table, request)
-            except SlugTaken:
-                slug = await self._free(company_id, base)
+                # One at a time: all who look at once would find the same slug free.
+                async with self.turns.of(("slug", company_id, base)):
+                    slug = await self._free(company_id, base)
+                    claims.enter_context(self._claimed(request, slug))
         raise AppendBusy
 
     @contextmanager
-    def _claimed(self, company_id: UUID, slug: str) -> Iterator[None]:
-        claim = (company_id, slug)
-        mine = claim not in self._claiming
-        self._claiming.add(claim)
+    def _claimed(self, request: Request, slug: str) -> Iterator[None]:
+        claim = (request.context.company_id, slug)
+        mine = not request.dry_run and claim not in self._claiming
+        if mine:
+            self._claiming.add(claim)
         try:
             yield
         finally:

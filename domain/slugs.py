@@ -10,7 +10,7 @@ FALLBACK = "table"
 def derive(name: str) -> str:
     """The slug that a name asks for: transliterated, cut to fit, `table` when nothing is left."""
     slug = slugify(name, entities=False, decimal=False, hexadecimal=False, max_length=SLUG_LENGTH)
-    return slug.strip("-") or FALLBACK
+    return slug or FALLBACK
 
 
 def numbered(base: str, number: int) -> str:

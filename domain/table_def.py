@@ -170,6 +170,7 @@ class TableDef(Aggregate):
             InvalidValue: its settings would exceed a limit.
         """
         self._must_be_live()
+        settings = self._settings_after(changes)
         given = changes.model_fields_set
         if "name" in given and changes.name != self.name:
             self.record(self.Renamed, context, name=changes.name)
@@ -180,8 +181,8 @@ class TableDef(Aggregate):
         if "workspace_id" in given and changes.workspace_id != self.workspace_id:
             self.record(self.MovedToWorkspace, context, workspace_id=changes.workspace_id)
         self._change_appearance(changes, context)
-        if "settings" in given:
-            self._change_settings(changes.settings_patch(), context)
+        if patch := values.diff_patch(self.settings, settings):
+            self.record(self.SettingsChanged, context, changes=patch)
 
     def delete(self, context: Context) -> None:
         """Put it aside; deleting it again does nothing."""
@@ -222,7 +223,7 @@ class TableDef(Aggregate):
             icon=self.icon,
             color=self.color,
             workspace_id=own.workspace_id if moved else self.workspace_id,
-            settings=Settings(**self.settings),
+            settings=Settings.kept(self.settings),
         )
 
     def _change_appearance(self, changes: Changes, context: Context) -> None:
@@ -232,10 +233,11 @@ class TableDef(Aggregate):
         if (icon, color) != (self.icon, self.color):
             self.record(self.AppearanceChanged, context, icon=icon, color=color)
 
-    def _change_settings(self, patch: dict[str, Any] | None, context: Context) -> None:
-        wanted = {} if patch is None else values.merge_patch(self.settings, patch)
-        if changes := values.diff_patch(self.settings, _within_limits(wanted)):
-            self.record(self.SettingsChanged, context, changes=changes)
+    def _settings_after(self, changes: Changes) -> dict[str, Any]:
+        if "settings" not in changes.model_fields_set:
+            return self.settings
+        patch = changes.settings_patch()
+        return _within_limits({} if patch is None else values.merge_patch(self.settings, patch))
 
     # Appliers
 
@@ -313,4 +315,4 @@ def _within_limits(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _copy_name(name: str) -> str:
-    return name[: values.NAME_LENGTH - len(" copy")].rstrip() + " copy"
+    return values.cut(name, values.NAME_LENGTH - len(" copy")) + " copy"

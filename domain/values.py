@@ -5,6 +5,7 @@ type is the error code that a client sees.
 """
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -18,7 +19,6 @@ from pydantic import (
     JsonValue,
     StringConstraints,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 NAME_LENGTH = 255
@@ -30,18 +30,26 @@ SETTINGS_DEPTH = 8
 SETTINGS_KEYS = 100
 
 _JOINERS = "\u200c\u200d"  # needed inside Persian or Indic words and emoji, deceptive elsewhere
+_PLAIN = "\\s\u0000-\u058f"  # spaces, and scripts without joiners: Latin, Greek, Cyrillic …
+_VARIATIONS = "\u180b-\u180d\ufe00-\ufe0f\U000e0100-\U000e01ef"  # of the character before
+_TAGS = "\U000e0020-\U000e007f"  # spell the region of a black flag, and could spell anything
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls but tab and line ends
-    "\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"  # bidi controls, zero width
-    "\ud800-\udfff\ufdd0-\ufdef\ufff9-\uffff\U0010fffe\U0010ffff]"  # surrogates, non-characters
-    f"|(?<![^\\s{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?![^\\s{_JOINERS}])"
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # bidi controls, line separators
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff"
+    "\uffa0\U000e0000-\U000e001f\U000e0080-\U000e00ff\U000e01f0-\U000e0fff"  # invisible
+    "\ud800-\udfff\ufdd0-\ufdef\ufff0-\uffff\U0010fffe\U0010ffff]"  # surrogates, non-characters
+    f"|(?<![^{_PLAIN}{_JOINERS}])[{_JOINERS}]|[{_JOINERS}](?![^{_PLAIN}{_JOINERS}])"
+    f"|(?<![^\\s{_JOINERS}{_VARIATIONS}])[{_VARIATIONS}]"
+    f"|(?<![\U0001f3f4{_TAGS}])[{_TAGS}]"
 )
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LINE_BREAK = re.compile(r"[\t\r\n]")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def plain_text(text: str) -> str:
-    """NFC text without control, bidirectional-override or zero-width characters."""
+    """NFC text without control, bidirectional-override or invisible characters."""
     text = unicodedata.normalize("NFC", text).strip()
     if found := _FORBIDDEN.search(text):
         raise PydanticCustomError(
@@ -60,6 +68,11 @@ def line(text: str) -> str:
     if not text:
         raise PydanticCustomError("too-short", "must have at least 1 character")
     return text
+
+
+def cut(text: str, length: int) -> str:
+    """The beginning of a text, without a space or joiner left dangling where it was cut."""
+    return re.sub(rf"[\s{_JOINERS}]+$", "", text[:length])
 
 
 def _at_most(limit: int) -> AfterValidator:
@@ -118,24 +131,36 @@ SettingText = Annotated[str, AfterValidator(plain_text)]
 class Settings(BaseModel):
     """Settings as a merge patch (RFC 7396): known keys typed, others free, null = not set."""
 
-    model_config = ConfigDict(extra="allow", strict=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="allow", strict=True)
     __pydantic_extra__: dict[SettingName, JsonValue]
 
-    allow_multiple: bool | None = Field(None, description="Several records per user. Default true.")
-    record_name_format: SettingText | None = Field(
+    # Named as in JSON: under a name of its own, a field would collide with a free key.
+    allowMultiple: bool | None = Field(  # noqa: N815
+        None, description="Several records per user. Default true."
+    )
+    recordNameFormat: SettingText | None = Field(  # noqa: N815
         None, description="How records are titled, such as `{{name}} – {{date}}`. Default empty."
     )
-    default_view: Annotated[str, AfterValidator(line), _at_most(255)] | None = Field(
+    defaultView: Annotated[str, AfterValidator(line), _at_most(255)] | None = Field(  # noqa: N815
         None, description="The view that opens first. Default `grid`."
     )
-    enable_comments: bool | None = Field(None, description="Default true.")
-    enable_attachments: bool | None = Field(None, description="Default true.")
-    enable_revisions: bool | None = Field(None, description="Default true.")
-    enable_form: bool | None = Field(None, description="Public form submission. Default false.")
+    enableComments: bool | None = Field(None, description="Default true.")  # noqa: N815
+    enableAttachments: bool | None = Field(None, description="Default true.")  # noqa: N815
+    enableRevisions: bool | None = Field(None, description="Default true.")  # noqa: N815
+    enableForm: bool | None = Field(  # noqa: N815
+        None, description="Public form submission. Default false."
+    )
 
     def patch(self) -> dict[str, Any]:
         """The keys that were given, as JSON values; None = remove."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
+        return {key: value for key, value in self if key in self.model_fields_set}
+
+    @classmethod
+    def kept(cls, settings: Mapping[str, Any]) -> "Settings":
+        """Settings as they were stored, by the rules of their time."""
+        kept = cls.model_construct(set(settings))
+        kept.__pydantic_extra__.update(settings)
+        return kept
 
 
 DEFAULT_SETTINGS: Mapping[str, Any] = {
@@ -193,6 +218,8 @@ def settings_fault(settings: Mapping[str, Any]) -> tuple[str, str] | None:
         )
     if _depth(settings) > SETTINGS_DEPTH:
         return "too-deep", f"must nest at most {SETTINGS_DEPTH} levels"
+    if not _storable(settings):
+        return "invalid-text", "must not contain NUL, lone surrogates, NaN or Infinity"
     size = len(json.dumps(settings, ensure_ascii=False, separators=(",", ":")).encode())
     if size > SETTINGS_BYTES:
         return "too-large", f"must have at most {SETTINGS_BYTES} bytes as JSON, would have {size}"
@@ -205,3 +232,14 @@ def _depth(value: Any) -> int:
     if isinstance(value, list):
         return 1 + max(map(_depth, value), default=0)
     return 0
+
+
+def _storable(value: Any) -> bool:
+    """Whether Postgres can ever read this as jsonb; an event with anything else stays for ever."""
+    if isinstance(value, Mapping):
+        return all(_storable(key) and _storable(inner) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(map(_storable, value))
+    if isinstance(value, str):
+        return not _UNSTORABLE.search(value)
+    return not isinstance(value, float) or math.isfinite(value)

@@ -36,6 +36,7 @@ class InMemoryEventStore:
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before."""
+        await asyncio.sleep(0)
         return self._recall(company_id, idempotency)
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
@@ -45,6 +46,7 @@ class InMemoryEventStore:
 
     async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
         """The first of these slugs that nobody in the company holds."""
+        await asyncio.sleep(0)
         return next((slug for slug in candidates if (company_id, slug) not in self._slugs), None)
 
     def _recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
@@ -75,8 +77,8 @@ class InMemoryEventStore:
             copy = decode(event.TOPIC, event.originator_id, event.originator_version, encode(event))
             position = len(self._events) + 1
             self._events.append(Recorded(copy, append.company_id, position, receipt.recorded_at))
-        if append.release:
-            self._slugs.pop((append.company_id, append.release), None)
+        if self._slugs.get((append.company_id, append.release or "")) == append.originator_id:
+            del self._slugs[append.company_id, append.release or ""]
         if append.claim:
             self._slugs[append.company_id, append.claim] = append.originator_id
         if key := append.idempotency:

@@ -12,7 +12,7 @@ import psycopg
 
 from application.batching import Batcher, Coalescer
 from application.errors import (
-    AppendBusy,
+    Fault,
     KeyReused,
     SlugTaken,
     StoreUnavailable,
@@ -20,6 +20,7 @@ from application.errors import (
 )
 from application.event_store.session import InDoubt, Session
 from application.event_store.store import Append, IdempotencyKey, Receipt
+from domain.base import Event
 from domain.recorded import Recorded, decode, encode
 
 APPEND = """
@@ -27,7 +28,8 @@ SELECT command, outcome, originator_id, version, position, recorded_at
   FROM event_store.append(%s::jsonb, %s::jsonb)
 """
 RESOLVE = """
-SELECT command, originator_id, version, position, recorded_at FROM event_store.resolve(%s::jsonb)
+SELECT command, originator_id, version, position, recorded_at
+  FROM event_store.resolve(%s::jsonb, %s::integer)
 """
 LOAD = """
 SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
@@ -57,6 +59,7 @@ SELECT slug
 """
 
 Answer = Receipt | Exception
+Encoded = tuple[Append, Sequence[dict[str, object]]]
 Row = tuple[UUID, int, str, bytes, UUID, int, datetime]
 
 
@@ -66,12 +69,13 @@ class PostgresEventStore:
     def __init__(self, conninfo: str) -> None:
         self._writes = Session(conninfo)
         self._reads = Session(conninfo)
-        self._appends: Batcher[Append, Receipt] = Batcher(self._commit, _exclusive_tokens)
+        self._appends: Batcher[Encoded, Receipt] = Batcher(self._commit, _exclusive_tokens)
         self._loads: Coalescer[UUID, list[Row]] = Coalescer(self._load_many)
 
     async def append(self, append: Append) -> Receipt:
         """Store the events of one command together with those of others that wait."""
-        return await self._appends.ask(append)
+        # Encoded here: events without a stored form are refused before they join a batch.
+        return await self._appends.ask((append, [_encoded(event) for event in append.events]))
 
     async def load(self, originator_id: UUID) -> Sequence[Recorded]:
         """All events of one aggregate in version order; empty if there are none."""
@@ -108,33 +112,37 @@ class PostgresEventStore:
             found[row[0]].append(cast(Row, row))
         return found
 
-    async def _commit(self, batch: Sequence[Append]) -> Sequence[Answer]:
+    async def _commit(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         try:
             rows = await self._writes.fetch(APPEND, _documents(batch))
         except InDoubt:
-            return await self._resolve(batch)
+            return await self._resolve([append for append, _ in batch])
         except psycopg.Error as error:
             if len(batch) == 1:
-                raise StoreUnavailable(str(error)) from error
-            return [await self._commit_alone(append) for append in batch]
-        return [_answer(append, *row[1:]) for append, row in zip(batch, rows, strict=True)]
+                return [StoreUnavailable(str(error))]
+            return await self._commit_singly(batch)
+        return [_answer(append, *row[1:]) for (append, _), row in zip(batch, rows, strict=True)]
 
-    async def _commit_alone(self, append: Append) -> Answer:
-        try:
-            return (await self._commit([append]))[0]
-        except (AppendBusy, StoreUnavailable) as error:
-            return error
+    async def _commit_singly(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
+        answers: list[Answer] = []
+        for encoded in batch:
+            try:
+                answers += await self._commit([encoded])
+            except Fault as fault:  # the rest would wait as long again
+                return answers + [fault] * (len(batch) - len(answers))
+        return answers
 
     async def _resolve(self, batch: Sequence[Append]) -> Sequence[Answer]:
         """Find out what became of a batch whose acknowledgement was lost."""
         document = json.dumps([_trace(index, append) for index, append in enumerate(batch)])
-        rows = await self._writes.fetch(RESOLVE, (document,))
+        rows = await self._writes.fetch(RESOLVE, (document, self._writes.backend))
         stored = {index: Receipt(*receipt) for index, *receipt in rows}
         lost = StoreUnavailable("the connection broke; nothing was stored")
         return [stored.get(index, lost) for index in range(len(batch))]
 
 
-def _exclusive_tokens(append: Append) -> Sequence[Hashable]:
+def _exclusive_tokens(encoded: Encoded) -> Sequence[Hashable]:
+    append, _ = encoded
     company = append.company_id
     tokens: list[Hashable] = [append.originator_id]
     tokens += [(company, "slug", slug) for slug in (append.claim, append.release) if slug]
@@ -143,19 +151,20 @@ def _exclusive_tokens(append: Append) -> Sequence[Hashable]:
     return tokens
 
 
-def _documents(batch: Sequence[Append]) -> tuple[str, str]:
-    commands = [_command(index, append) for index, append in enumerate(batch)]
+def _encoded(event: Event) -> dict[str, object]:
+    return {
+        "version": event.originator_version,
+        "topic": event.TOPIC,
+        "state": encode(event).decode(),
+        "salt": os.urandom(16).hex(),
+        "event_id": str(event.metadata.event_id),
+    }
+
+
+def _documents(batch: Sequence[Encoded]) -> tuple[str, str]:
+    commands = [_command(index, append) for index, (append, _) in enumerate(batch)]
     events = [
-        {
-            "command": index,
-            "version": event.originator_version,
-            "topic": event.TOPIC,
-            "state": encode(event).decode(),
-            "salt": os.urandom(16).hex(),
-            "event_id": str(event.metadata.event_id),
-        }
-        for index, append in enumerate(batch)
-        for event in append.events
+        {"command": index, **event} for index, (_, events) in enumerate(batch) for event in events
     ]
     return json.dumps(commands), json.dumps(events)
 

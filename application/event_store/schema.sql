@@ -18,8 +18,6 @@ CREATE TABLE IF NOT EXISTS event_store.events (
     CONSTRAINT events_event_id_key UNIQUE (event_id)
 );
 
-CREATE INDEX IF NOT EXISTS events_by_company ON event_store.events (company_id, position);
-
 -- Who holds which slug. Derived from the events, but exact at the moment of an append.
 CREATE TABLE IF NOT EXISTS event_store.slugs (
     company_id uuid NOT NULL,
@@ -39,8 +37,6 @@ CREATE TABLE IF NOT EXISTS event_store.idempotency_keys (
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (company_id, key)
 );
 
-CREATE INDEX IF NOT EXISTS idempotency_keys_by_age ON event_store.idempotency_keys (recorded_at);
-
 -- The event types that any deployed release knows: tells a newer event from a broken one.
 CREATE TABLE IF NOT EXISTS event_store.topics (
     topic         text    NOT NULL,
@@ -55,9 +51,25 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE TRIGGER events_are_append_only
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON event_store.events
-    FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change();
+-- Only what is missing: even `IF NOT EXISTS` and `OR REPLACE` would wait for every writer, and for a
+-- VACUUM, and let new writers wait meanwhile, at each start of a process.
+DO $$
+BEGIN
+    IF to_regclass('event_store.events_by_company') IS NULL THEN
+        CREATE INDEX events_by_company ON event_store.events (company_id, position);
+    END IF;
+    IF to_regclass('event_store.idempotency_keys_by_age') IS NULL THEN
+        CREATE INDEX idempotency_keys_by_age ON event_store.idempotency_keys (recorded_at);
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_trigger
+                    WHERE tgrelid = 'event_store.events'::regclass
+                      AND tgname = 'events_are_append_only') THEN
+        CREATE TRIGGER events_are_append_only
+            BEFORE UPDATE OR DELETE OR TRUNCATE ON event_store.events
+            FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change();
+    END IF;
+END
+$$;
 
 -- Appends a batch of commands in one transaction and answers for each apart.
 --
@@ -102,7 +114,7 @@ BEGIN
                    WHEN k.request_hash = c.request_hash THEN 'replayed'
                    WHEN k.request_hash IS NOT NULL THEN 'key-reused'
                    WHEN coalesce(v.version, 0) <> c.expected_version THEN 'conflict'
-                   WHEN s.table_id IS NOT NULL THEN 'slug-taken'
+                   WHEN s.table_id <> c.originator_id THEN 'slug-taken'
                    ELSE 'accepted'
                END AS outcome,
                k.originator_id AS key_originator_id, k.version AS key_version,
@@ -115,7 +127,7 @@ BEGIN
           LEFT JOIN event_store.idempotency_keys k
             ON k.company_id = c.company_id AND k.key = c.key
           LEFT JOIN event_store.slugs s
-            ON s.company_id = c.company_id AND s.slug = c.claim AND s.table_id <> c.originator_id
+            ON s.company_id = c.company_id AND s.slug = c.claim
           LEFT JOIN LATERAL (
                    SELECT e.originator_version AS version
                      FROM event_store.events e
@@ -143,12 +155,14 @@ BEGIN
         DELETE FROM event_store.slugs s USING verdict v
          WHERE v.outcome = 'accepted' AND NOT v.dry_run
            AND s.company_id = v.company_id AND s.slug = v.release AND s.table_id = v.originator_id
+           AND v.release IS DISTINCT FROM v.claim
     ),
     claimed AS (
         INSERT INTO event_store.slugs (company_id, slug, table_id)
         SELECT v.company_id, v.claim, v.originator_id
           FROM verdict v
          WHERE v.outcome = 'accepted' AND NOT v.dry_run AND v.claim IS NOT NULL
+           AND v.holder_id IS NULL
     ),
     result AS MATERIALIZED (
         SELECT v.*, coalesce(a.version, v.expected_version) AS new_version,
@@ -182,11 +196,12 @@ BEGIN
 END
 $$;
 
--- What became of a batch whose acknowledgement was lost. Taking the lock first waits until the
--- lost transaction has ended, one way or the other.
+-- What became of a batch whose acknowledgement was lost with the connection to `lost_backend`. That
+-- backend may not even have begun, but it ends once it has done what was sent to it: wait for that,
+-- a second at most, as it may hang in a broken network; then, under the lock, for its transaction.
 --
 -- commands: [{"command": 0, "company_id", "key", "request_hash", "event_id"}], the last event of each command
-CREATE OR REPLACE FUNCTION event_store.resolve(commands jsonb)
+CREATE OR REPLACE FUNCTION event_store.resolve(commands jsonb, lost_backend integer)
 RETURNS TABLE (
     command integer, originator_id uuid, version integer, "position" bigint,
     recorded_at timestamptz
@@ -196,6 +211,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+    FOR attempt IN 1..100 LOOP
+        PERFORM pg_stat_clear_snapshot();
+        EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = lost_backend);
+        PERFORM pg_sleep(0.01);
+    END LOOP;
     PERFORM pg_advisory_xact_lock(hashtextextended('event_store.append', 0));
     RETURN QUERY
     SELECT c.command, e.originator_id, e.originator_version, e.position, e.recorded_at
@@ -224,10 +244,13 @@ SELECT position, recorded_at, company_id, originator_id AS table_id,
        json -> 'data' AS data, json -> 'metadata' AS metadata
   FROM (SELECT *, convert_from(state, 'UTF8')::jsonb AS json FROM event_store.events) AS decoded;
 
-REVOKE ALL ON ALL TABLES IN SCHEMA event_store FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA event_store
+  FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA event_store FROM PUBLIC;
 GRANT USAGE ON SCHEMA event_store TO dynamic_tables_api, dynamic_tables_projector;
-GRANT SELECT ON ALL TABLES IN SCHEMA event_store TO dynamic_tables_api, dynamic_tables_projector;
+GRANT SELECT ON event_store.events, event_store.slugs, event_store.idempotency_keys
+   TO dynamic_tables_api, dynamic_tables_projector;
+GRANT SELECT ON event_store.topics TO dynamic_tables_projector;
 GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
-GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb)
+GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb, integer)
    TO dynamic_tables_api;

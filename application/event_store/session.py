@@ -38,9 +38,13 @@ async def connect(conninfo: str, **options: Any) -> AsyncConnection[TupleRow]:
 
 
 class Session:
-    """Runs one statement at a time; callers queue up."""
+    """Runs one statement at a time; callers queue up.
+
+    `backend`: the server's process behind the connection that was opened last.
+    """
 
     def __init__(self, conninfo: str) -> None:
+        self.backend: int | None = None
         self._conninfo = conninfo
         self._connection: AsyncConnection[TupleRow] | None = None
         self._turn = asyncio.Lock()
@@ -51,7 +55,8 @@ class Session:
         Raises:
             AppendBusy: a lock was not granted in time.
             InDoubt: the connection broke; whether the statement took effect is unknown.
-            StoreUnavailable: there is no connection, or the database refused.
+            StoreUnavailable: there is no connection, or the database cannot go on.
+            psycopg.Error: the statement itself, or a value in it, is refused.
         """
         async with self._turn:
             connection = await self._open()
@@ -64,6 +69,8 @@ class Session:
                     return await cursor.fetchall()
             except psycopg.errors.LockNotAvailable as error:
                 raise AppendBusy from error
+            except psycopg.errors.ProgramLimitExceeded:
+                raise  # a value too large for an index: another statement will do
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 raise (InDoubt if connection.broken else StoreUnavailable)(str(error)) from error
             except (asyncio.CancelledError, TimeoutError) as error:
@@ -75,6 +82,7 @@ class Session:
     async def _open(self) -> AsyncConnection[TupleRow]:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = await connect(self._conninfo)
+            self.backend = self._connection.info.backend_pid
         return self._connection
 
     async def close(self) -> None:

@@ -1,0 +1,23 @@
+"""The use cases of table definitions on an event store in memory."""
+
+import pytest
+
+from application.table_defs import TableDefs
+from tests.application.callers import WatchedStore
+
+
+@pytest.fixture
+async def store() -> WatchedStore:
+    return WatchedStore()
+
+
+@pytest.fixture
+async def table_defs(store: WatchedStore) -> TableDefs:
+    """One process."""
+    return TableDefs(store)
+
+
+@pytest.fixture
+async def elsewhere(store: WatchedStore) -> TableDefs:
+    """Another process on the same store."""
+    return TableDefs(store)
