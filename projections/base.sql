@@ -8,6 +8,17 @@ CREATE TABLE IF NOT EXISTS projections.positions (
     CONSTRAINT positions_pkey PRIMARY KEY (projection)
 );
 
+-- Counts who moved the position, leader after leader and rebuild after rebuild: only the newest may.
+-- Asked first, because ALTER would wait for everybody who reads the table, and stop those behind.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = 'projections.positions'::regclass AND attname = 'term') THEN
+        ALTER TABLE projections.positions ADD COLUMN term bigint NOT NULL DEFAULT 0;
+    END IF;
+END
+$$;
+
 -- Aggregates whose events from this position on wait for a release that can project them.
 CREATE TABLE IF NOT EXISTS projections.parked (
     projection    text        NOT NULL,

@@ -6,8 +6,12 @@ SORT_LENGTH = 255  # keeps an index entry far below a third of a page
 
 
 def fold(text: str) -> str:
-    """Casefold and drop accents: `Überraß` and `uberrass` become the same."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    """Casefold and drop accents: `Überraß` and `uberrass` become the same.
+
+    Compatibility characters first, or the capitals inside them would stay: `℡` is `TEL`.
+    """
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    decomposed = unicodedata.normalize("NFKD", plain)
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 

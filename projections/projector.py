@@ -7,19 +7,22 @@ import logging
 import psycopg
 from psycopg import AsyncConnection
 
-from projections.base import Fenced, Follower, NewerEvent, Projection, connect, live_schema
+from projections.base import Projection, connect, live_schema
+from projections.follower import Fenced, Follower, NewerEvent, NotCreated
 
 TRY_TO_LEAD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 EVENTS_CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
+SILENCE = 5.0  # seconds; a leader that shows no life for so long loses its place
 BATCH = 500
 FORGET_KEYS = """
 DELETE FROM event_store.idempotency_keys
  WHERE (company_id, key) IN (
        SELECT company_id, key FROM event_store.idempotency_keys
-        WHERE recorded_at < now() - interval '8 days' LIMIT 10000)
+        WHERE recorded_at < now() - interval '8 days' LIMIT %s)
 """
 HOUSEKEEPING = 600.0  # seconds
+FORGET_AT_ONCE = 10_000  # keys
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +30,9 @@ logger = logging.getLogger(__name__)
 class Projector:
     """Leads one projection while it can; waits while another process does."""
 
-    def __init__(self, conninfo: str, projection: Projection) -> None:
+    def __init__(self, conninfo: str, projection: Projection, silence: float = SILENCE) -> None:
         self._conninfo = conninfo
+        self._silence = f"{silence * 1000:.0f}ms"
         self._projection = projection
         self._schema = live_schema(projection)
         self._woken = asyncio.Event()
@@ -43,16 +47,21 @@ class Projector:
                 pause = 0.0  # the tables are new, or somebody else leads: look again at once
             except* NewerEvent as waits:
                 logger.warning("%s: waits for a newer release: %s", self._schema, waits.exceptions)
-            except* (psycopg.Error, OSError) as broken:
+            except* (psycopg.Error, OSError, NotCreated) as broken:
                 logger.warning("%s: starts again: %s", self._schema, broken.exceptions)
             await asyncio.sleep(pause)
 
     async def _lead(self) -> None:
-        """Hold the leader's lock on a connection that is watched: when it breaks, so do we."""
-        async with await connect(self._conninfo, self._schema) as watched:
-            await watched.execute(f"LISTEN {EVENTS_CHANNEL}".encode())
+        """Hold the leader's lock on a connection that is watched: when it breaks, so do we.
+
+        And when we do: the server ends it unless we show life, so a leader that hangs is replaced.
+        """
+        silence = f"-c idle_session_timeout={self._silence}"
+        async with await connect(self._conninfo, self._schema, silence) as watched:
             while not await self._lock(watched):  # noqa: ASYNC110  # another process holds it
                 await asyncio.sleep(POLL)
+            # Not while waiting for the lock: what nobody takes would pile up in the connection.
+            await watched.execute(f"LISTEN {EVENTS_CHANNEL}".encode())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(watched))
                 tasks.create_task(self._follow())
@@ -63,12 +72,14 @@ class Projector:
         return bool(row and row[0])
 
     async def _listen(self, connection: AsyncConnection) -> None:
-        async for _ in connection.notifies():
-            self._woken.set()
-        raise psycopg.OperationalError("the leader's connection was closed")
+        while True:
+            async for _ in connection.notifies(timeout=POLL):
+                self._woken.set()
+            await connection.execute(b"SELECT")  # a sign of life
 
     async def _follow(self) -> None:
-        async with await connect(self._conninfo, self._schema) as connection:
+        silence = f"-c idle_in_transaction_session_timeout={self._silence}"
+        async with await connect(self._conninfo, self._schema, silence) as connection:
             follower = Follower(self._projection, connection, self._schema)
             await follower.start()
             logger.info("%s: leads from position %s", self._schema, follower.position)
@@ -86,7 +97,15 @@ class Projector:
 async def housekeeping(conninfo: str) -> None:
     """Forget idempotency keys after eight days; a promise holds for seven."""
     while True:
-        with contextlib.suppress(psycopg.Error):
-            async with await connect(conninfo, "event_store") as connection:
-                await connection.execute(FORGET_KEYS)
+        try:
+            await forget_keys(conninfo)
+        except (psycopg.Error, OSError) as error:
+            logger.warning("housekeeping: %s", str(error).strip())
         await asyncio.sleep(HOUSEKEEPING)
+
+
+async def forget_keys(conninfo: str, at_once: int = FORGET_AT_ONCE) -> None:
+    """Forget all old idempotency keys, a short transaction at a time."""
+    async with await connect(conninfo, "event_store") as connection:
+        while (await connection.execute(FORGET_KEYS, (at_once,))).rowcount == at_once:
+            pass

@@ -1,27 +1,29 @@
 """Build a read model anew beside the live one, and let it take its place when it has caught up."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from typing import LiteralString
 
+import psycopg
 from psycopg import AsyncConnection, sql
 
-from projections.base import (
-    Follower,
-    Projection,
-    channel,
-    connect,
-    create,
-    create_indexes,
-    live_schema,
-)
+from projections.base import Projection, channel, connect, create, create_indexes, live_schema
+from projections.follower import ANNOUNCE, Follower
 
 TRY_TO_REBUILD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 FORGET = "DELETE FROM projections.positions WHERE projection = %s"
 UNPARK_ALL = "DELETE FROM projections.parked WHERE projection = %s"
 LOCK_POSITION = "SELECT position FROM projections.positions WHERE projection = %s FOR UPDATE"
-TAKE_POSITION = "UPDATE projections.positions SET position = %s WHERE projection = %s"
-ANNOUNCE = "SELECT pg_notify(%s, %s)"
+TAKE_POSITION = """
+UPDATE projections.positions SET position = %s, term = term + 1 WHERE projection = %s
+"""
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+BE_BRIEF = "SET LOCAL lock_timeout = '200ms'"
+PAUSE = 1.0  # seconds between attempts to replace tables that somebody reads
 BATCH = 5_000
+# Indexes of a large table take as long as they take.
+NO_HURRY = "-c statement_timeout=0"
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ async def rebuild(
         UnreadableEvent, psycopg.Error: an event cannot be projected; the old tables stay.
     """
     live, beside = live_schema(projection), f"{live_schema(projection)}_next"
-    async with await connect(conninfo, beside) as connection:
+    async with await connect(conninfo, beside, NO_HURRY) as connection:
         await _only_one(connection, live)
         await _drop(connection, beside)
         await create(connection, projection, beside, indexed=False)
@@ -51,10 +53,12 @@ async def rebuild(
         await follower.start()
         await _catch_up(follower, progress)
         await create_indexes(connection, projection)
-        await connection.execute(b"ANALYZE")
+        await _analyze(connection, beside)
         await _catch_up(follower, progress)
-        await _swap(follower, live)
-        await _drop(connection, f"{live}_old")
+        while not await _swap(follower, live):
+            await asyncio.sleep(PAUSE)
+            await follower.start()
+            await _catch_up(follower, progress)
         return follower.position
 
 
@@ -66,34 +70,49 @@ async def _only_one(connection: AsyncConnection, schema: str) -> None:
 
 
 async def _catch_up(follower: Follower, progress: Callable[[int], None]) -> None:
-    while await follower.step(BATCH):
+    """Reach the head as it was a moment ago; who writes all the time would keep us for ever."""
+    while await follower.step(BATCH) == BATCH:
         progress(follower.position)
+    progress(follower.position)
 
 
-async def _swap(follower: Follower, live: str) -> None:
-    """Hold the live projector still at its fence, catch up with it, and trade places."""
+async def _analyze(connection: AsyncConnection, schema: str) -> None:
+    for (table,) in await (await connection.execute(TABLES, (schema,))).fetchall():
+        await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
+
+
+async def _swap(follower: Follower, live: str) -> bool:
+    """Take the place of the live tables; False if somebody has been reading them for long.
+
+    The live projector stands still at its fence while we catch up with it. Dropping the old tables
+    waits for the queries that read them, and lets no other in before the new ones are there: a
+    query that saw old rows with a new position would be a lie. Queries wait behind us meanwhile,
+    so we give up soon, and well before the server looks for deadlocks.
+    """
     connection, beside = follower.connection, follower.schema
-    async with connection.transaction():
-        await connection.execute(LOCK_POSITION, (live,))
-        await _catch_up(follower, lambda _: None)
-        await _rename(connection, live, f"{live}_old")
-        await _rename(connection, beside, live)
-        await connection.execute(TAKE_POSITION, (follower.position, live))
-        await connection.execute(FORGET, (beside,))
-        await connection.execute(UNPARK_ALL, (live,))
-        await connection.execute(ANNOUNCE, (channel(live), str(follower.position)))
+    try:
+        async with connection.transaction():
+            await connection.execute(LOCK_POSITION, (live,))
+            await _catch_up(follower, lambda _: None)
+            await connection.execute(BE_BRIEF)
+            await connection.execute(_statement("DROP SCHEMA IF EXISTS {} CASCADE", live))
+            await connection.execute(_statement("ALTER SCHEMA {} RENAME TO {}", beside, live))
+            await connection.execute(TAKE_POSITION, (follower.position, live))
+            await connection.execute(FORGET, (beside,))
+            await connection.execute(UNPARK_ALL, (live,))
+            await connection.execute(ANNOUNCE, (channel(live), str(follower.position)))
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+        logger.info("%s: waits for a long query on the old tables", live)
+        return False
+    return True
 
 
-async def _rename(connection: AsyncConnection, schema: str, name: str) -> None:
-    await connection.execute(
-        sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(sql.Identifier(schema), sql.Identifier(name))
-    )
+def _statement(text: LiteralString, *names: str) -> sql.Composed:
+    return sql.SQL(text).format(*map(sql.Identifier, names))
 
 
 async def _drop(connection: AsyncConnection, schema: str) -> None:
-    """Drop a schema that nobody reads any more, with the position of what was in it."""
+    """Drop what an earlier attempt left, with the position of what was in it."""
     async with connection.transaction():
         await connection.execute(FORGET, (schema,))
-        await connection.execute(
-            sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))
-        )
+        await connection.execute(_statement("DROP SCHEMA IF EXISTS {} CASCADE", schema))

@@ -42,6 +42,7 @@ SELECT id, slug, true
 SELECT t.id, t.slug, false
   FROM {SCHEMA}.former_slugs f JOIN {SCHEMA}.table_defs t ON t.id = f.table_id
  WHERE f.company_id = %(company_id)s AND f.slug = %(slug)s
+ ORDER BY 3 DESC
  LIMIT 1
 """  # noqa: S608
 IS_PURGED = f"""

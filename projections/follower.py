@@ -1,0 +1,223 @@
+"""How a read model moves on: rows and position together, and what cannot be projected waits."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+
+from domain.errors import UnreadableEvent
+from domain.recorded import Recorded, decode, event_classes
+from projections.base import Projection, channel
+
+READ = """
+SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+  FROM event_store.events
+ WHERE position > %s
+ ORDER BY position
+ LIMIT %s
+"""
+READ_PARKED = """
+SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+  FROM event_store.events
+ WHERE originator_id = %s AND position >= %s AND position <= %s
+ ORDER BY originator_version
+"""
+BEGIN_TERM = """
+UPDATE projections.positions SET term = term + 1
+ WHERE projection = %s
+RETURNING position, term
+"""
+ADVANCE = """
+UPDATE projections.positions SET position = %(new)s
+ WHERE projection = %(schema)s AND position = %(old)s AND term = %(term)s
+"""
+ANNOUNCE = "SELECT pg_notify(%s, %s)"
+PARKED = """
+SELECT originator_id, position FROM projections.parked WHERE projection = %s ORDER BY position
+"""
+PARK = """
+INSERT INTO projections.parked (projection, originator_id, position, error)
+VALUES (%s, %s, %s, %s)
+"""
+UNPARK = "DELETE FROM projections.parked WHERE projection = %s AND originator_id = ANY(%s)"
+KNOWN_TO_ANY_RELEASE = """
+SELECT max(class_version) FROM event_store.topics WHERE topic = %s
+"""
+PROGRAM_LIMITS = "54"  # the class of SQLSTATEs for values that are too large to process
+
+logger = logging.getLogger(__name__)
+
+Waiting = Sequence[tuple[UUID, Sequence[Recorded]]]
+
+
+class NotCreated(Exception):
+    """This projection has no tables yet; `migrate` makes them."""
+
+
+class Fenced(Exception):
+    """Somebody else moves this projection now: another leader, or a finished rebuild."""
+
+
+class NewerEvent(Exception):
+    """A newer release wrote this event; only that release can project it."""
+
+
+@dataclass
+class Follower:
+    """Moves one projection along the global order, a batch and a transaction at a time.
+
+    `strict`: stop at an event that cannot be projected instead of parking its aggregate.
+    """
+
+    projection: Projection
+    connection: AsyncConnection[Any]
+    schema: str
+    strict: bool = False
+    position: int = 0
+
+    async def start(self) -> None:
+        """Fence off whoever was here before, and try once more what is parked.
+
+        Raises:
+            NotCreated: there is nothing to move.
+        """
+        row = await (await self.connection.execute(BEGIN_TERM, (self.schema,))).fetchone()
+        if row is None:
+            raise NotCreated(self.schema)
+        self.position, self._term = row
+        parked = await (await self.connection.execute(PARKED, (self.schema,))).fetchall()
+        self._parked: set[UUID] = {originator_id for originator_id, _ in parked}
+        await self._replay([w for one in parked if (w := await self._readable(*one))])
+
+    async def step(self, limit: int) -> int:
+        """Project the next events; returns how many there were.
+
+        Raises:
+            Fenced: the position is not where this follower left it; nothing was written.
+            NewerEvent: the next event belongs to a newer release.
+            UnreadableEvent, psycopg.Error: only when strict, at an event that is broken.
+        """
+        async with self.connection.cursor(binary=True) as cursor:
+            await cursor.execute(READ, (self.position, limit))
+            rows = await cursor.fetchall()
+        if not rows:
+            return 0
+        try:
+            await self._project(rows)
+        except Exception as error:
+            if self.strict or not _is_poison(error):
+                raise
+            await self._project_singly(rows)
+        return len(rows)
+
+    async def _project(self, rows: Sequence[Any]) -> None:
+        events = [_recorded(row) for row in rows if row[0] not in self._parked]
+        async with self.connection.transaction():
+            await self._advance(rows[-1][5])
+            if events:
+                await self.projection.apply(self.connection, events)
+        self.position = rows[-1][5]
+
+    async def _project_singly(self, rows: Sequence[Any]) -> None:
+        for row in rows:
+            try:
+                await self._project([row])
+            except Exception as error:
+                if not _is_poison(error):
+                    raise
+                await self._park(row, error)
+
+    async def _park(self, row: Any, error: Exception) -> None:
+        originator_id, _, topic, *_, position, _ = row
+        if isinstance(error, UnreadableEvent) and await self._is_newer(topic):
+            raise NewerEvent(f"{topic} at position {position}") from error
+        logger.error("parked %s at position %s: %s", originator_id, position, error)
+        async with self.connection.transaction():
+            await self._advance(position)
+            await self.connection.execute(
+                PARK, (self.schema, originator_id, position, str(error)[:1000])
+            )
+        self._parked.add(originator_id)
+        self.position = position
+
+    async def _is_newer(self, topic: str) -> bool:
+        cursor = await self.connection.execute(KNOWN_TO_ANY_RELEASE, (topic,))
+        row = await cursor.fetchone()
+        newest = row and row[0]
+        ours = event_classes().get(topic)
+        return newest is not None and (ours is None or ours.class_version < newest)
+
+    async def _readable(
+        self, originator_id: UUID, position: int
+    ) -> tuple[UUID, Sequence[Recorded]] | None:
+        """What waits for a parked aggregate, if this release can read all of it."""
+        async with self.connection.cursor(binary=True) as cursor:
+            await cursor.execute(READ_PARKED, (originator_id, position, self.position))
+            rows = await cursor.fetchall()
+        try:
+            return originator_id, [_recorded(row) for row in rows]
+        except UnreadableEvent as error:
+            logger.warning("still parked: %s: %s", originator_id, error)
+            return None
+
+    async def _replay(self, waiting: Waiting) -> None:
+        """Project what was parked: all together, for two tables may wait for each other's slug.
+
+        If that fails, one by one, until a round helps nobody.
+        """
+        if not waiting or await self._unpark(waiting):
+            return
+        before = 0
+        while len(waiting) != before:
+            before = len(waiting)
+            waiting = [one for one in waiting if not await self._unpark([one])]
+
+    async def _unpark(self, waiting: Waiting) -> bool:
+        ids = [originator_id for originator_id, _ in waiting]
+        events = _in_global_order(recorded for _, past in waiting for recorded in past)
+        try:
+            async with self.connection.transaction():
+                await self._advance(self.position)
+                await self.projection.apply(self.connection, events)
+                await self.connection.execute(UNPARK, (self.schema, ids))
+        except Exception as error:
+            if not _is_poison(error):
+                raise
+            logger.warning("still parked: %s: %s", ", ".join(map(str, ids)), error)
+            return False
+        self._parked.difference_update(ids)
+        return True
+
+    async def _advance(self, position: int) -> None:
+        """Move the position, before any row: a follower that lost its place writes nothing."""
+        moved = await self.connection.execute(
+            ADVANCE,
+            {
+                "new": position, "schema": self.schema,
+                "old": self.position, "term": self._term,
+            },
+        )  # fmt: skip
+        if moved.rowcount != 1:
+            raise Fenced(self.schema)
+        await self.connection.execute(ANNOUNCE, (channel(self.schema), str(position)))
+
+
+def _is_poison(error: Exception) -> bool:
+    """Whether the event is at fault, rather than the database, a lock, or who leads."""
+    if isinstance(error, psycopg.Error):
+        too_large = (error.sqlstate or "").startswith(PROGRAM_LIMITS)
+        return too_large or isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    return not isinstance(error, Fenced | NewerEvent | OSError)
+
+
+def _in_global_order(events: Iterable[Recorded]) -> list[Recorded]:
+    return sorted(events, key=lambda recorded: recorded.position)
+
+
+def _recorded(row: Any) -> Recorded:
+    originator_id, version, topic, state, company_id, position, recorded_at = row
+    return Recorded(decode(topic, originator_id, version, state), company_id, position, recorded_at)

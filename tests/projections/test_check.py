@@ -1,0 +1,222 @@
+"""`replay --check` finds what is wrong in the read model or the reservations, nothing else."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from projections import check as module
+from projections.check import check
+from projections.rebuild import rebuild
+from tests.conftest import eventually
+from tests.projections.world import PROJECTION, SCHEMA, World
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def world(emptied_world: World) -> World:
+    return emptied_world
+
+
+ROW = f"{SCHEMA}.table_defs"
+STRAY = f"""
+INSERT INTO {ROW}
+SELECT gen_random_uuid(), company_id, workspace_id, name, slug || '-2', description, icon, color,
+       settings, deleted_at, created_by, created_at, updated_by, updated_at, version, position,
+       name_folded, search_folded
+  FROM {ROW} WHERE id = %s
+RETURNING id
+"""
+
+
+@pytest.fixture
+async def lived(world: World) -> World:
+    """Two companies with some history, projected."""
+    for company in (world.ours, world.theirs):
+        await world.create("Orders", company, slug="orders", settings={"n": 1, "deep": {"a": 1.5}})
+        changed = await world.create("Clients", company)
+        await world.change(changed, company, slug="people", settings={"big": 1e300})
+        await world.delete(changed, company)
+        await world.purge(await world.create("Gone", company), company)
+    await world.project()
+    return world
+
+
+async def orders(world: World) -> Any:
+    query = f"SELECT id FROM {ROW} WHERE company_id = %s AND slug = 'orders'"
+    return (await world.ask(query, (world.ours,)))[0][0]
+
+
+async def test_it_finds_nothing_when_nothing_is_wrong(lived: World) -> None:
+    report = await check(lived.conninfo)
+    assert report.differences == []
+    assert (report.events, report.tables) == (16, 4)
+    assert report.position == await lived.head()
+
+
+async def test_it_finds_nothing_in_an_empty_store(world: World) -> None:
+    report = await check(world.conninfo)
+    assert (report.events, report.tables, report.position) == (0, 0, 0)
+    assert report.differences == []
+
+
+CHANGES = [
+    ("name", "'Other'", "the events say 'Orders', found 'Other'"),
+    ("slug", "'other'", "the events say 'orders', found 'other'"),
+    ("description", "''", "the events say None, found ''"),
+    ("icon", "'x'", "the events say None, found 'x'"),
+    ("color", "'#000000'", "the events say None, found '#000000'"),
+    ("workspace_id", "company_id", "the events say None, found UUID("),
+    ("company_id", "id", "found UUID("),
+    ("deleted_at", "now()", "the events say None, found datetime"),
+    ("created_by", "id", "found UUID("),
+    ("updated_by", "id", "found UUID("),
+    ("created_at", "now()", "found datetime"),
+    ("updated_at", "updated_at + interval '1 microsecond'", "found datetime"),
+    ("settings", "settings || '{\"n\": true}'", "'n': True"),
+    ("settings", "settings - 'n'", "found {'deep': {'a': 1.5}}"),
+    ("version", "2", "the events say 1, found 2"),
+    ("position", "2", "the events say 1, found 2"),
+    ("name_folded", "''", "the events say 'orders', found ''"),
+    ("search_folded", "''", "found ''"),
+]
+
+
+async def test_it_finds_a_changed_row_and_says_what_changed(lived: World) -> None:
+    id = await orders(lived)
+    for column, value, said in CHANGES:
+        await lived.owner.execute(f"UPDATE {ROW} SET {column} = {value} WHERE id = %s", (id,))
+        (difference,) = (await check(lived.conninfo)).differences
+        assert difference.startswith(f"table {id}, {column}: ")
+        assert said in difference
+        await rebuild(lived.conninfo, PROJECTION)
+
+
+async def test_it_finds_a_missing_row(lived: World) -> None:
+    id = await orders(lived)
+    await lived.owner.execute(f"DELETE FROM {ROW} WHERE id = %s", (id,))
+    expected = f"table {id}: the events say that it is there, it is missing"
+    assert (await check(lived.conninfo)).differences == [expected]
+
+
+async def test_it_finds_a_row_that_no_event_knows(lived: World) -> None:
+    stray = (await lived.ask(STRAY, (await orders(lived),)))[0][0]
+    expected = f"table {stray}: the events know nothing of it, it is there"
+    assert (await check(lived.conninfo)).differences == [expected]
+
+
+async def test_it_finds_the_row_of_a_purged_table(lived: World) -> None:
+    stray = (await lived.ask(STRAY, (await orders(lived),)))[0][0]
+    gone = (await lived.ask(f"SELECT min(id::text)::uuid FROM {SCHEMA}.purged_table_defs"))[0][0]
+    await lived.owner.execute(f"UPDATE {ROW} SET id = %s WHERE id = %s", (gone, stray))
+    expected = f"table {gone}: the events know nothing of it, it is there"
+    assert (await check(lived.conninfo)).differences == [expected]
+
+
+async def test_it_finds_a_tombstone_that_is_missing(lived: World) -> None:
+    query = f"DELETE FROM {SCHEMA}.purged_table_defs WHERE company_id = %s RETURNING id"
+    gone = (await lived.ask(query, (lived.theirs,)))[0][0]
+    expected = f"tombstone of {gone}: the events say that it is there, it is missing"
+    assert (await check(lived.conninfo)).differences == [expected]
+
+
+@pytest.mark.parametrize("change", ["slug = 'other'", "company_id = gen_random_uuid()"])
+async def test_it_finds_a_wrong_reservation(lived: World, change: str) -> None:
+    id = await orders(lived)
+    await lived.owner.execute(f"UPDATE event_store.slugs SET {change} WHERE table_id = %s", (id,))
+    (difference,) = (await check(lived.conninfo)).differences
+    assert difference.startswith(f"reservation of {id}, reserved: the events say ['(")
+    assert f"({lived.ours},orders)" in difference
+
+
+async def test_it_finds_reservations_that_are_missing_double_or_stray(lived: World) -> None:
+    id = await orders(lived)
+    await lived.owner.execute("DELETE FROM event_store.slugs WHERE table_id = %s", (id,))
+    expected = f"reservation of {id}: the events say that it is there, it is missing"
+    assert (await check(lived.conninfo)).differences == [expected]
+
+    reserve = "INSERT INTO event_store.slugs VALUES (%s, %s, %s)"
+    await lived.owner.execute(reserve, (lived.ours, "orders", id))
+    await lived.owner.execute(reserve, (lived.ours, "double", id))
+    (difference,) = (await check(lived.conninfo)).differences
+    assert f"({lived.ours},double)" in difference
+
+    await lived.owner.execute("DELETE FROM event_store.slugs WHERE slug = 'double'")
+    await lived.owner.execute(reserve, (lived.ours, "stray", lived.actor))
+    (difference,) = (await check(lived.conninfo)).differences
+    assert difference.startswith(f"reservation of stray by {lived.actor}: ")
+
+
+async def test_it_reports_what_it_cannot_read_and_compares_the_rest(lived: World) -> None:
+    broken = await orders(lived)
+    await lived.append(broken, 2, "TableDef.Renamed", b"{}")
+    other = (await lived.ask(f"SELECT id FROM {ROW} WHERE id <> %s LIMIT 1", (broken,)))[0][0]
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x' WHERE id = %s", (other,))
+    differences = (await check(lived.conninfo)).differences
+    assert len(differences) == 2
+    assert any(d.startswith(f"table {broken}: its events cannot be read") for d in differences)
+    assert any(d.startswith(f"table {other}, name: ") for d in differences)
+
+
+async def test_it_works_while_the_projector_is_behind(lived: World) -> None:
+    behind = await lived.head()
+    id = await orders(lived)
+    await lived.change(id, name="Sales", slug="sales")
+    await lived.create("New", lived.theirs)
+    await lived.purge(await lived.create("Gone again"))
+    report = await check(lived.conninfo)
+    assert report.position == behind < await lived.head()
+    assert (report.differences, report.tables) == ([], 4)
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x' WHERE id = %s", (id,))
+    (difference,) = (await check(lived.conninfo)).differences
+    assert difference == f"table {id}, name: the events say 'Orders', found 'x'"
+
+
+async def test_it_counts_no_further_than_a_hundred(lived: World) -> None:
+    lists = (lived.create(f"Table {n}", (lived.ours, lived.theirs)[n % 2]) for n in range(120))
+    await asyncio.gather(*lists)
+    await lived.project()
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x'")
+    assert len((await check(lived.conninfo)).differences) == 100
+
+
+async def test_chunks_do_not_cut_a_history_in_two(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", 2)
+    report = await check(lived.conninfo)
+    assert (report.events, report.tables, report.differences) == (16, 4, [])
+
+
+async def test_rebuilds_and_writes_at_the_same_time_are_no_differences(lived: World) -> None:
+    stop = asyncio.Event()
+
+    async def write() -> None:
+        while not stop.is_set():
+            id = await lived.create("Busy", lived.theirs)
+            await lived.change(id, lived.theirs, name="Busier")
+
+    async def checks() -> None:
+        while not stop.is_set():
+            assert (await check(lived.conninfo)).differences == []
+
+    async with lived.projector(), asyncio.TaskGroup() as tasks:
+        tasks.create_task(write())
+        tasks.create_task(checks())
+        for _ in range(6):
+            await rebuild(lived.conninfo, PROJECTION)
+        stop.set()
+    await lived.project()
+    await eventually(lived.is_current)
+
+
+async def test_a_large_log_is_given_the_time_that_it_takes(lived: World) -> None:
+    """More than any request may take."""
+    async with lived.owner.transaction():
+        await lived.owner.execute(f"LOCK TABLE {ROW}")
+        hasty = lived.conninfo.replace("statement_timeout=10s", "statement_timeout=50ms")
+        assert hasty != lived.conninfo
+        checking = asyncio.create_task(check(hasty))
+        await asyncio.sleep(0.15)
+    assert (await checking).differences == []
