@@ -2,31 +2,34 @@
 
 import asyncio
 import json
-import logging
-import signal
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 import click
 import psycopg
+import pydantic
 from psycopg import AsyncConnection
 
-from api.database import Database, database
-from api.embedded_postgres import EmbeddedPostgresError
+from api import logs
+from api.database import Database, NotMigrated, database, require_migrated, with_database
+from api.key_commands import key
+from api.postgres_programs import EmbeddedPostgresError
 from api.settings import Settings
+
+HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 
 
 @click.group()
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Dynamic Tables: event-sourced tables whose shape people change at run time."""
-    settings = Settings()
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(message)s")
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    try:
+        settings = Settings()
+    except pydantic.ValidationError as error:
+        raise click.ClickException(_wrong_settings(error)) from None
+    logs.configure(settings.log_level, context.invoked_subcommand or "")
 
 
 @cli.command()
@@ -40,35 +43,19 @@ def cli() -> None:
 @click.option("--demo", is_flag=True, help="With a demo company, and a key that is printed.")
 @click.option("--api-only", is_flag=True,
               help="Only the API: `migrate` has run, `project` runs elsewhere.")  # fmt: skip
-def serve(workers: int, demo: bool, api_only: bool) -> None:
+@click.option("--healthy", is_flag=True,
+              help="Only look whether the API that runs on this machine is ready.")  # fmt: skip
+def serve(workers: int, demo: bool, api_only: bool, healthy: bool) -> None:
     """Serve the API, and start everything that it needs."""
-    from api import processes
-    from api.demo import seed
-    from api.migrations import migrate
-
     settings = Settings()
-    try:
-        listener = processes.listen(settings)
-    except OSError as error:
-        raise click.ClickException(
-            f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "Set DYNAMIC_TABLES_PORT to another port."
-        ) from None
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        with listener, database(settings) as found:
-            if not api_only:
-                asyncio.run(migrate(found.admin_url, found.url))
-            key = asyncio.run(seed(found, settings.data_dir)) if demo else None
-            with processes.running(settings, listener, found.url, workers, not api_only) as revive:
-                address = _address(listener)
-                _wait_until_ready(address, revive)
-                _greet(address, key)
-                while True:
-                    time.sleep(1)
-                    revive()
-    except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+    if healthy:
+        from api.health import check_api
+
+        check_api(settings.host, settings.port)
+        return
+    from api import serving
+
+    serving.serve(settings, workers, demo, api_only)
 
 
 @cli.command(hidden=True)
@@ -83,16 +70,27 @@ def worker(fd: int) -> None:
 
 
 @cli.command()
-@click.option("--only", help="Only the projection of this name.")
+@click.option("--only", metavar="NAME", help="Only the read model of this name.")
+@click.option("--healthy", is_flag=True,
+              help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
-def project(only: str | None, supervised: bool) -> None:
+def project(only: str | None, healthy: bool, supervised: bool) -> None:
     """Keep the read models current; of several processes, one works and the others stand by."""
     from api import processes
+    from api.bootstrap import PROJECTOR_ROLE, as_role
+    from api.health import check_projector
 
     if supervised:
         processes.end_with_parent()
+    chosen = _projections(only)
     with database(Settings()) as found:
-        processes.project(found.url, only)
+        conninfo = as_role(found.url, PROJECTOR_ROLE)
+        if healthy:
+            asyncio.run(check_projector(conninfo, chosen))
+            return
+        if not supervised:
+            require_migrated(found.url, PROJECTOR_ROLE)
+        processes.project(conninfo, chosen)
 
 
 @cli.command()
@@ -100,7 +98,7 @@ def migrate() -> None:
     """Bring the database to the present schema."""
     from api.migrations import migrate as run
 
-    _with_database(lambda found: run(found.admin_url, found.url))
+    with_database(lambda found: run(found.admin_url, found.url))
     click.echo("The schema is up to date.")
 
 
@@ -109,18 +107,18 @@ def migrate() -> None:
 def rebuild(name: str) -> None:
     """Build the read model NAME anew from the events, and swap it in."""
     from api.bootstrap import PROJECTOR_ROLE, as_role
-    from api.migrations import PROJECTIONS
     from projections.rebuild import AlreadyRebuilding
     from projections.rebuild import rebuild as run
 
-    chosen = next((p for p in PROJECTIONS if p.name == name), None)
-    if chosen is None:
-        raise click.ClickException(f"There is no read model {name!r}.")
+    [chosen] = _projections(name)
     started = time.monotonic()
+
+    async def rebuilt(found: Database) -> int:
+        conninfo = as_role(found.url, PROJECTOR_ROLE)
+        return await run(conninfo, chosen, _progress(await _head(conninfo)))
+
     try:
-        position = _with_database(
-            lambda found: run(as_role(found.url, PROJECTOR_ROLE), chosen, _progress)
-        )
+        position = with_database(rebuilt, PROJECTOR_ROLE)
     except AlreadyRebuilding:
         raise click.ClickException(f"{name} is being rebuilt already.") from None
     click.echo(f"Rebuilt {name} to position {position} in {time.monotonic() - started:.1f} s.")
@@ -133,65 +131,11 @@ def replay(check: bool) -> None:
     from api.bootstrap import PROJECTOR_ROLE, as_role
     from projections.check import check as run
 
-    report = _with_database(lambda found: run(as_role(found.url, PROJECTOR_ROLE)))
+    report = with_database(lambda found: run(as_role(found.url, PROJECTOR_ROLE)), PROJECTOR_ROLE)
     click.echo(f"{report.events} events, {report.tables} tables, to position {report.position}.")
     for difference in report.differences:
         click.echo(difference, err=True)
     sys.exit(1 if report.differences else 0)
-
-
-@cli.group()
-def key() -> None:
-    """API keys."""
-
-
-@key.command("create")
-@click.option("--role", type=click.Choice(["viewer", "editor", "admin"]), default="viewer")
-@click.option("--company", type=click.UUID, help="By default the only company there is.")
-@click.option("--label", default="", help="What it is for.")
-@click.option("--expires", type=click.DateTime(), help="When it stops working, in UTC.")
-def create_key(role: str, company: UUID | None, label: str, expires: Any) -> None:
-    """Create a key and print it, once."""
-    from datetime import UTC
-
-    from api import keys
-
-    made = keys.NewKey.make()
-    expires_at = expires and expires.replace(tzinfo=UTC)
-
-    async def run(connection: AsyncConnection) -> None:
-        owner = company or await keys.only_company(connection)
-        if owner is None:
-            raise click.ClickException("Say which company: --company UUID.")
-        await keys.store(connection, made, owner, role, label, expires_at)
-
-    _with_connection(run)
-    click.echo(str(made))
-
-
-@key.command("list")
-def list_keys() -> None:
-    """List all keys, without their secrets."""
-    from api import keys
-
-    rows = _with_connection(keys.listed)
-    click.echo("id                                    company                               role"
-               "    state    last used         label")  # fmt: skip
-    for id, company_id, role, label, _, expires_at, revoked_at, last_used_at in rows:
-        state = "revoked" if revoked_at else "expires" if expires_at else "valid"
-        used = f"{last_used_at:%Y-%m-%d %H:%M}" if last_used_at else "never"
-        click.echo(f"{id}  {company_id}  {role:7} {state:8} {used:17} {label}")
-
-
-@key.command("revoke")
-@click.argument("id", type=click.UUID)
-def revoke_key(id: UUID) -> None:
-    """Stop letting the key ID in, within a second, everywhere."""
-    from api import keys
-
-    if not _with_connection(lambda connection: keys.revoke(connection, id)):
-        raise click.ClickException("There is no such key, or it is revoked already.")
-    click.echo("Revoked.")
 
 
 @cli.command()
@@ -202,60 +146,67 @@ def openapi() -> None:
     click.echo(json.dumps(create_app(Settings(), "").openapi(), indent=2, ensure_ascii=False))
 
 
+cli.add_command(key)
+
+
 def main() -> None:
     """Run a command; what goes wrong is one clear line."""
     try:
         cli(prog_name="dynamic-tables")
-    except EmbeddedPostgresError as error:
-        sys.exit(f"Error: {error}")
-    except psycopg.Error as error:
-        sys.exit(f"Error: the database said: {str(error).strip().splitlines()[0]}")
+    except Exception as error:
+        explained = _explained(error)
+        if explained is None:
+            raise
+        sys.exit(f"Error: {' '.join(explained.split())}")
 
 
-def _with_database(run: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
-    with database(Settings()) as found:
-        return asyncio.run(run(found))
+def _explained(error: Exception) -> str | None:
+    """What to tell whoever runs this; None for what only a programmer can read."""
+    from api.health import Unhealthy
+    from api.migrations import TooOld
+    from application.errors import Fault
+    from domain.errors import UnreadableEvent
+
+    if isinstance(error, psycopg.Error):
+        return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
+    ours = (EmbeddedPostgresError, Fault, NotMigrated, OSError, TooOld, Unhealthy, UnreadableEvent)
+    return str(error) if isinstance(error, ours) else None
 
 
-def _with_connection(run: Callable[[AsyncConnection], Coroutine[Any, Any, Any]]) -> Any:
-    async def connected(found: Database) -> Any:
-        async with await AsyncConnection.connect(found.admin_url, autocommit=True) as connection:
-            return await run(connection)
-
-    return _with_database(connected)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _wrong_settings(error: pydantic.ValidationError) -> str:
+    """The variables that are wrong, without their values: some hold passwords."""
+    return "; ".join(
+        f"DYNAMIC_TABLES_{str(each['loc'][0]).upper()}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors()
+    )
 
 
-def _address(listener: Any) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _projections(name: str | None) -> list[Any]:
+    from api.migrations import PROJECTIONS
+
+    chosen = [p for p in PROJECTIONS if name in (None, p.name)]
+    if not chosen:
+        known = ", ".join(p.name for p in PROJECTIONS)
+        raise click.ClickException(f"There is no read model {name!r}; there is {known}.")
+    return chosen
 
 
-def _wait_until_ready(address: str, revive: Callable[[], None]) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{address}/readyz", timeout=2):  # noqa: S310
-                return
-        except (urllib.error.URLError, OSError):
-            revive()
-            time.sleep(0.05)
-    raise click.ClickException("The API did not become ready within 30 s; see the log above.")
+async def _head(conninfo: str) -> int:
+    async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        row = await (await connection.execute(HEAD)).fetchone()
+        return row[0] if row else 0
 
 
-def _greet(address: str, key: object) -> None:
-    click.echo(f"Address {address}")
-    if key:
-        click.echo(f"API key {key}")
-        click.echo(f"curl -s {address}/api/tables -H 'Authorization: Bearer {key}'")
+def _progress(head: int) -> Callable[[int], None]:
+    """Shows on a terminal how far it is."""
 
+    def show(position: int) -> None:
+        percent = min(100, 100 * position // max(1, head))
+        click.echo(f"\r{position:,} of {head:,} events, {percent} %", nl=False, err=True)
+        if position >= head:
+            click.echo("\r\033[K", nl=False, err=True)
 
-def _progress(position: int) -> None:
-    if sys.stderr.isatty():
-        click.echo(f"\rposition {position}", nl=False, err=True)
+    return show if sys.stderr.isatty() else lambda _: None
 
 
 if __name__ == "__main__":

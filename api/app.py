@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
 
 from api import errors, operation, table_defs
 from api.bootstrap import services
-from api.endpoint import MERGE_PATCH
 from api.middleware import Requests
-from api.openapi import ProblemDetails
+from api.openapi import document
 from api.settings import Settings
 
 DESCRIPTION = """
@@ -46,26 +47,28 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     for router in (table_defs.router, operation.router):
         app.router.routes.extend(router.routes)
     operation.mount_docs(app)
-    app.add_exception_handler(HTTPException, lambda request, error: errors.respond(error, request))
+    app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(Requests)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
 
+def _refuse(request: Request, error: Exception) -> Response:
+    """The answer of the router itself: no such route, or not with this method."""
+    response = errors.respond(error, request)
+    if response.status_code == 405:
+        response.headers["Allow"] = ", ".join(_methods(request)) or "GET, HEAD"
+    return response
+
+
+def _methods(request: Request) -> list[str]:
+    """What may be done at this address; the router names the first of its routes alone."""
+    routes = request.app.router.routes
+    here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    return sorted({method for route in here for method in getattr(route, "methods", None) or ()})
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document, with what FastAPI cannot be told route by route."""
-    if app.openapi_schema:
-        return app.openapi_schema
-    document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
-    )
-    document["components"]["schemas"]["Problem"] = ProblemDetails.model_json_schema(
-        ref_template="#/components/schemas/{model}"
-    )
-    for path in document["paths"].values():
-        for operation_ in path.values():
-            if operation_.pop("x-merge-patch", False):
-                content = operation_["requestBody"]["content"]
-                content[MERGE_PATCH] = content["application/json"]
-    app.openapi_schema = document
-    return document
+    if app.openapi_schema is None:
+        app.openapi_schema = document(app)
+    return app.openapi_schema

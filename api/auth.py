@@ -40,7 +40,7 @@ UPDATE access.api_keys SET last_used_at = now()
 
 bearer = HTTPBearer(
     bearerFormat="dtk_<id>_<secret>",
-    scheme_name="API key",
+    scheme_name="apiKey",
     description="An API key, as `Authorization: Bearer dtk_…`.",
     auto_error=False,
 )

@@ -31,7 +31,7 @@ class CursorSigner:
             ApiError: `invalid-cursor`.
         """
         try:
-            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
             mac, payload = raw[:_MAC_LENGTH], raw[_MAC_LENGTH:]
             if not hmac.compare_digest(mac, self._mac(payload, caller_id, wanted)):
                 raise ApiError("invalid-cursor")

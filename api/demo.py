@@ -1,5 +1,6 @@
 """A demo company with a few tables and a key to try things with."""
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from domain.values import Settings
 
 COMPANY = UUID("019ab3f2-0000-7000-8000-000000000001")
 KEY_FILE = "api-key"
+WAS_HERE = "SELECT EXISTS (SELECT FROM event_store.events WHERE company_id = %s)"
 TABLES = (
     Details(name="Customers", icon="👥", color="#1a73e8", description="Who buys from us."),
     Details(name="Orders", icon="📦", color="#e8710a", settings=Settings(defaultView="kanban")),
@@ -29,36 +31,52 @@ TABLES = (
 
 
 async def seed(database: Database, data_dir: Path) -> NewKey:
-    """Make sure that the demo company, its tables and the key in the data folder exist."""
-    key = _kept_key(data_dir)
+    """Make sure that the demo company and the key in the data folder exist; return the key.
+
+    The company gets its tables once: what a person makes of them later is theirs.
+
+    Raises:
+        OSError: the data folder cannot be used.
+    """
     async with await AsyncConnection.connect(database.admin_url, autocommit=True) as connection:
-        await keys.store(connection, key, COMPANY, "admin", "demo")
-    await _create_tables(database.url)
+        key = _kept_key(data_dir) or _keep(data_dir)
+        if not await _let_in(connection, key):
+            key = _keep(data_dir)
+            await _let_in(connection, key)
+        row = await (await connection.execute(WAS_HERE, (COMPANY,))).fetchone()
+    if row and not row[0]:
+        await _create_tables(database.url)
     return key
 
 
-def _kept_key(data_dir: Path) -> NewKey:
+def _kept_key(data_dir: Path) -> NewKey | None:
     """The key of the data folder, the same at each start."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return NewKey.parse((data_dir / KEY_FILE).read_text())
+    return None
+
+
+def _keep(data_dir: Path) -> NewKey:
+    key = NewKey.make()
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = data_dir / KEY_FILE
-    try:
-        return NewKey.parse(path.read_text())
-    except (FileNotFoundError, ValueError):
-        key = NewKey.make()
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(f"{key}\n")
-        return key
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(f"{key}\n")
+    return key
+
+
+async def _let_in(connection: AsyncConnection, key: NewKey) -> bool:
+    """Store the key unless it is known; False if it was revoked, or its secret is another."""
+    await keys.store(connection, key, COMPANY, "admin", "demo")
+    return await keys.admits(connection, key)
 
 
 async def _create_tables(database_url: str) -> None:
     store = PostgresEventStore(as_role(database_url, API_ROLE))
     table_defs = TableDefs(store)
     try:
-        if await store.free_slug(COMPANY, ["customers"]) is None:
-            return
         for number, details in enumerate(TABLES):
-            request = Request(_context(number))
-            await table_defs.create(request, details)
+            await table_defs.create(Request(_context(number)), details)
     finally:
         await store.close()
 

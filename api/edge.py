@@ -5,38 +5,54 @@ a double cannot hold, no lone surrogates; no NUL, which Postgres cannot store; b
 depth.
 """
 
+import asyncio
+import contextlib
 import json
 import math
 from typing import Any, NoReturn
 
 from starlette.types import Receive
 
-from api.errors import ApiError, invalid
+from api.errors import MAX_ERRORS, ApiError, invalid
+from api.pointers import escape
 
 BODY_LIMIT = 256 * 1024
+DISCARD_LIMIT, DISCARD_SECONDS = 64 * 1024 * 1024, 5.0
 DEPTH_LIMIT = 32
 INTEGER_LIMIT = 2**53
-_MAX_ERRORS = 100
 
 
 async def read_body(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
     """The whole body, counted while it streams in.
 
     Raises:
-        ApiError: `body-too-large`.
+        ApiError: `body-too-large`, or `invalid-json` when the client went away in the middle.
     """
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body") and len(body) <= limit:
-        return body
-    chunks, size = [body], len(body)
-    while message.get("more_body") and size <= limit:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ApiError("invalid-json", "The connection ended before the body did.")
         chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-    if size > limit:
-        raise ApiError("body-too-large", headers={"Connection": "close"})
+        size, more = size + len(chunks[-1]), message.get("more_body", False)
+        if size > limit:
+            if more:
+                await _discard(receive)
+            raise ApiError("body-too-large", headers={"Connection": "close"})
     return b"".join(chunks)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read on for a while: who still sends when the connection closes never sees the answer."""
+    left = DISCARD_LIMIT
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return
 
 
 def parse_json(body: bytes) -> Any:
@@ -46,17 +62,21 @@ def parse_json(body: bytes) -> Any:
         ApiError: `invalid-json`, or `validation` with a pointer to each value that is not safe.
     """
     try:
-        text = body.decode("utf-8")
-        suspicious = "\\u" in text or text.count("{") + text.count("[") > DEPTH_LIMIT
-        value = _strict(text)
+        return _checked(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ApiError("invalid-json", f"The body is not UTF-8: {error.reason}.") from None
-    except _Unsafe:
-        return _refuse(text)
     except RecursionError:
         raise invalid([_TOO_DEEP]) from None
     except ValueError as error:
         raise ApiError("invalid-json", f"{error}.") from None
+
+
+def _checked(text: str) -> Any:
+    suspicious = "\\u" in text or text.count("{") + text.count("[") > DEPTH_LIMIT
+    try:
+        value = _STRICT.decode(text)
+    except _Unsafe:
+        return _refuse(text)
     return _refuse(text) if suspicious and _unsafe_parts(value) else value
 
 
@@ -88,17 +108,13 @@ def _integer(digits: str) -> int:
 
 def _number(digits: str) -> float:
     value = float(digits)
-    if math.isinf(value):
+    if abs(value) > INTEGER_LIMIT:  # 1e300 would come back from jsonb as an integer of 301 digits
         raise _Unsafe
     return value
 
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _strict(text: str) -> Any:
-    return _STRICT.decode(text)
 
 
 def _mark_duplicate(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -121,10 +137,7 @@ _LENIENT = json.JSONDecoder(
 
 
 def _refuse(text: str) -> NoReturn:
-    try:
-        errors = _unsafe_parts(_LENIENT.decode(text))
-    except RecursionError:
-        errors = [_TOO_DEEP]
+    errors = _unsafe_parts(_LENIENT.decode(text))
     if any(error["code"] == "duplicate-key" for error in errors):
         raise ApiError("invalid-json", "An object has a key twice.", errors=errors)
     raise invalid(errors)
@@ -133,7 +146,7 @@ def _refuse(text: str) -> NoReturn:
 def _unsafe_parts(root: Any) -> list[dict[str, str]]:
     errors: list[dict[str, str]] = []
     stack: list[tuple[str, Any, int]] = [("", root, 0)]
-    while stack and len(errors) < _MAX_ERRORS:
+    while stack and len(errors) < MAX_ERRORS:
         pointer, value, depth = stack.pop()
         if fault := _fault(value, depth):
             errors.append({"pointer": pointer, "code": fault[0], "detail": fault[1]})
@@ -147,7 +160,7 @@ def _unsafe_parts(root: Any) -> list[dict[str, str]]:
 def _fault(value: Any, depth: int) -> tuple[str, str] | None:
     if isinstance(value, str):
         return ("invalid-text", "contains NUL or a lone surrogate") if _unstorable(value) else None
-    if isinstance(value, int | float) and _too_large(value):
+    if isinstance(value, int | float) and abs(value) > INTEGER_LIMIT:
         return "number-too-large", "is beyond what a double can hold exactly"
     if isinstance(value, dict | list) and depth >= DEPTH_LIMIT:
         return "too-deep", f"nests more than {DEPTH_LIMIT} levels"
@@ -158,14 +171,5 @@ def _fault(value: Any, depth: int) -> tuple[str, str] | None:
     return None
 
 
-def _too_large(number: float) -> bool:
-    return abs(number) > INTEGER_LIMIT if isinstance(number, int) else math.isinf(number)
-
-
 def _unstorable(text: str) -> bool:
     return "\0" in text or any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def escape(key: object) -> str:
-    """A key as a part of a JSON pointer (RFC 6901)."""
-    return str(key).replace("~", "~0").replace("/", "~1")

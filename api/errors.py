@@ -12,7 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.clashes import Clash, StaleChange, clashes
 from api.problems import CATALOGUE
+from api.views import rfc3339
 from application.base import Stale
 from application.errors import AppendBusy, Fault, KeyReused
 from application.feed import feed_item
@@ -29,6 +31,9 @@ from domain.errors import (
 
 logger = logging.getLogger(__name__)
 _STATUS_CODES = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
+
+MAX_ERRORS = 100  # a body can hold tens of thousands of wrong fields; nobody reads more
+_NAMED = 10  # in the sentence
 
 
 class ApiError(Exception):
@@ -51,8 +56,10 @@ class ApiError(Exception):
 
 def invalid(errors: Sequence[Mapping[str, str]]) -> ApiError:
     """A 422 that names every wrong value at once."""
-    where = ", ".join(dict.fromkeys(e["pointer"] or "the body" for e in errors))
-    return ApiError("validation", f"Wrong: {where}.", errors=list(errors))
+    where = list(dict.fromkeys(e["pointer"] or f"the {e.get('in', 'body')}" for e in errors))
+    more = f" and {len(where) - _NAMED} more" if len(where) > _NAMED else ""
+    detail = f"Wrong: {', '.join(where[:_NAMED])}{more}."
+    return ApiError("validation", detail, errors=list(errors[:MAX_ERRORS]))
 
 
 def respond(error: Exception, request: Request) -> Response:
@@ -98,7 +105,8 @@ def _(error: NotFound) -> ApiError:
 
 @_problem.register
 def _(error: TableDeleted) -> ApiError:
-    return ApiError("table-deleted", str(error), deletedAt=error.deleted_at, restorable=True)
+    deleted_at = rfc3339(error.deleted_at)
+    return ApiError("table-deleted", str(error), deletedAt=deleted_at, restorable=True)
 
 
 @_problem.register
@@ -125,19 +133,28 @@ def _(error: SlugHeld) -> ApiError:
         f"'{error.slug}' belongs to {holder}. {remedy} '{error.suggestion}'.",
         errors=[{"pointer": "/slug", "code": "taken", "detail": "is in use"}],
         suggestion=error.suggestion,
-        heldBy={"id": error.holder_id, "deletedAt": error.holder_deleted_at},
+        heldBy={"id": error.holder_id, "deletedAt": rfc3339(error.holder_deleted_at)},
     )
 
 
 @_problem.register
 def _(error: Stale) -> ApiError:
+    return _outdated(error, [])
+
+
+@_problem.register
+def _(error: StaleChange) -> ApiError:
+    return _outdated(error.stale, clashes(error))
+
+
+def _outdated(error: Stale, found: Sequence[Clash]) -> ApiError:
     return ApiError(
         "version-mismatch",
         f"The table is at version {error.current.version}.",
         headers={"ETag": f'"{error.current.version}"'},
         currentVersion=error.current.version,
         events=[feed_item(recorded) for recorded in error.since],
-        clashes=[],
+        clashes=found,
     )
 
 

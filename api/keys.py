@@ -24,6 +24,9 @@ SELECT id, company_id, role, label, created_at, expires_at, revoked_at, last_use
 REVOKE = """
 UPDATE access.api_keys SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL
 """
+ADMITS = """
+SELECT FROM access.api_keys WHERE id = %s AND secret_hash = %s AND revoked_at IS NULL
+"""
 COMPANIES = "SELECT DISTINCT company_id FROM access.api_keys"
 
 ROLES = tuple(SCOPES)
@@ -75,6 +78,12 @@ async def store(
         "expires_at": expires_at,
     }
     await connection.execute(INSERT, parameters)
+
+
+async def admits(connection: AsyncConnection, key: NewKey) -> bool:
+    """Whether this key is known and was not revoked."""
+    found = await connection.execute(ADMITS, (key.id, hash_secret(key.secret)))
+    return found.rowcount == 1
 
 
 async def listed(connection: AsyncConnection) -> Sequence[Any]:

@@ -3,8 +3,8 @@
 One step under an advisory lock, run before anything serves; never at import, never by a worker.
 """
 
-import asyncio
 import os
+from contextlib import suppress
 from importlib.resources import files
 
 import psycopg
@@ -48,8 +48,7 @@ async def migrate(admin_url: str, database_url: str) -> None:
         await connection.execute(LOCK)
         await _roles(connection, conninfo_to_dict(database_url).get("user"))
         await _schemas(connection)
-    async with await base.connect(as_role(database_url, PROJECTOR_ROLE), "public") as connection:
-        await _read_models(connection)
+        await _read_models(as_role(database_url, PROJECTOR_ROLE))
 
 
 async def _check_version(connection: AsyncConnection) -> None:
@@ -60,11 +59,14 @@ async def _check_version(connection: AsyncConnection) -> None:
 
 async def _roles(connection: AsyncConnection, login: object) -> None:
     for role in (API_ROLE, PROJECTOR_ROLE):
-        await _create_role(connection, role)
-        grant = sql.SQL("GRANT {} TO {}")
-        await connection.execute(grant.format(sql.Identifier(role), sql.SQL("CURRENT_USER")))
+        name = sql.Identifier(role)
+        known = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
+        if not await known.fetchone():
+            await _once(connection, sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
+        await _once(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
         if login:
-            await connection.execute(grant.format(sql.Identifier(role), sql.Identifier(str(login))))
+            member = sql.Identifier(str(login))
+            await _once(connection, sql.SQL("GRANT {} TO {}").format(name, member))
     await connection.execute(
         sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
             sql.Identifier(connection.info.dbname), sql.Identifier(PROJECTOR_ROLE)
@@ -72,15 +74,10 @@ async def _roles(connection: AsyncConnection, login: object) -> None:
     )
 
 
-async def _create_role(connection: AsyncConnection, role: str) -> None:
-    """Roles belong to the whole server: another database's migration may create it right now."""
-    known = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
-    if await known.fetchone():
-        return
-    try:
-        await connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(role)))
-    except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        await asyncio.sleep(0)
+async def _once(connection: AsyncConnection, statement: sql.Composed) -> None:
+    """Roles belong to the whole server: another database's migration may do the same right now."""
+    with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        await connection.execute(statement)
 
 
 async def _schemas(connection: AsyncConnection) -> None:
@@ -92,12 +89,12 @@ async def _schemas(connection: AsyncConnection) -> None:
         await connection.execute(CURSOR_KEY, (os.urandom(32),))
 
 
-async def _read_models(connection: AsyncConnection) -> None:
-    await connection.execute(LOCK)
-    await connection.execute(_script("projections", "base.sql"), prepare=False)
-    for projection in PROJECTIONS:
-        schema = base.live_schema(projection)
-        await base.create(connection, projection, schema, indexed=True)
+async def _read_models(conninfo: str) -> None:
+    async with await base.connect(conninfo, "public") as connection:
+        await connection.execute(_script("projections", "base.sql"), prepare=False)
+        for projection in PROJECTIONS:
+            schema = base.live_schema(projection)
+            await base.create(connection, projection, schema, indexed=True)
 
 
 def _script(package: str, name: str) -> bytes:

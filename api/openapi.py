@@ -1,107 +1,95 @@
-"""What the OpenAPI document says of every route beyond its parameters: answers, headers, errors."""
+"""The OpenAPI document, complete: what FastAPI finds out by itself, and the rest."""
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from api.problems import CATALOGUE
+from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
+from api.schemas import CopyOptions, NewTable, TableChanges
+from api.views import Health, Rehearsal, Suggestion, Table, TablePage
+from domain.values import SETTINGS_KEYS
 
-WRITE_PROBLEMS = (
-    "invalid-json", "unauthenticated", "forbidden", "not-found", "slug-taken", "not-deleted",
-    "table-purged", "version-mismatch", "body-too-large", "unsupported-media-type", "validation",
-    "unavailable",
-)  # fmt: skip
-READ_PROBLEMS = (
-    "invalid-cursor", "unauthenticated", "forbidden", "not-found", "table-purged", "validation",
-    "projection-behind",
-)  # fmt: skip
-
-
-class FieldError(BaseModel):
-    """One value that is wrong."""
-
-    model_config = ConfigDict(extra="allow")
-
-    pointer: str = Field(description="A JSON pointer (RFC 6901) into the part of the request.")
-    code: str
-    detail: str
+_SHOWN = (Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health)
+TRACE = [
+    {
+        "name": "X-Request-Id", "in": "header", "required": False, "example": "5f0c9b1e",
+        "description": "An id of the caller's, echoed and stored; anything else gets a new one.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "traceparent", "in": "header", "required": False,
+        "example": COMMON["traceparent"]["example"],
+        "description": "W3C trace context, echoed and stored; ignored when it is not valid.",
+        "schema": {"type": "string"},
+    },
+]  # fmt: skip
 
 
-class ProblemDetails(BaseModel):
-    """What went wrong (RFC 9457)."""
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "/problems/not-found",
-                    "title": "Not found",
-                    "status": 404,
-                    "detail": "There is nothing here under this id.",
-                    "code": "not-found",
-                    "requestId": "019ab3f27c1e7d559f302b1f6a0c4d11",
-                }
-            ]
-        },
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI 3.1 document, with what FastAPI cannot be told route by route."""
+    whole = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str = Field(alias="requestId")
-    errors: list[FieldError] = Field(default_factory=list)
-
-
-def _header(description: str, pattern: str = ".+") -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string", "pattern": pattern}}
-
-
-HEADERS = {
-    "ETag": _header("The version of the table, or of the list.", '^"[0-9a-f]+"$'),
-    "Event-Position": _header(
-        "Writes: the position of their last event. Reads: the position they show.", "^[0-9]+$"
-    ),
-    "X-Request-Id": _header("The id of the request, in the log and with the events."),
-}
-_LOCATION = {"Location": _header("Where it is.")}
-_RETRY = {"Retry-After": _header("Seconds after which to try again.", "^[0-9]+$")}
-_TEXTS = {
-    200: "Done.",
-    201: "Created.",
-    204: "Done; there is nothing to show.",
-    304: "What the caller has is still right.",
-    308: "The table has another slug now.",
-}
-
-
-def answers(model: type[BaseModel] | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route: these successes, and the problems of its kind."""
-    writes = 200 not in statuses or model is None
-    found: dict[int | str, dict[str, Any]] = {s: _answer(s, model) for s in statuses}
-    if not writes:
-        found[304] = {"description": _TEXTS[304], "headers": HEADERS}
-    for code in WRITE_PROBLEMS if writes else READ_PROBLEMS:
-        problem = CATALOGUE[code]
-        found.setdefault(problem.status, _problem(problem.title, problem.status))
-    return found
-
-
-def _answer(status: int, model: type[BaseModel] | None) -> dict[str, Any]:
-    headers = HEADERS | (_LOCATION if status in (201, 308) else {})
-    answer: dict[str, Any] = {"description": _TEXTS[status], "headers": headers}
-    if model is not None and status < 300:
-        answer["model"] = model
-    return answer
-
-
-def _problem(title: str, status: int) -> dict[str, Any]:
-    return {
-        "description": title,
-        "headers": {"X-Request-Id": HEADERS["X-Request-Id"], **(_RETRY if status == 503 else {})},
-        "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-        },
+    schemas = whole["components"]["schemas"]
+    _, problem = models_json_schema([(Problem, "validation")], ref_template=REF)
+    schemas |= problem["$defs"]
+    schemas["Settings"] |= {
+        "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"},
+        "maxProperties": SETTINGS_KEYS,
     }
+    for field in schemas["TableChanges"]["properties"].values():
+        field.pop("default", None)  # absent means: keep what is there
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for model in _SHOWN:
+        schemas[model.__name__]["examples"] = _examples(model)
+    for path in whole["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+    return whole
+
+
+def _examples(model: type[BaseModel]) -> list[Any]:
+    """A model's examples; FastAPI's encoder would drop what is null in them."""
+    extra: Any = model.model_config["json_schema_extra"]
+    return list(extra["examples"])
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    parameters = [_tidied(parameter) for parameter in operation.get("parameters", [])]
+    operation["parameters"] = [*parameters, *(TRACE if "security" in operation else [])]
+    if "HTTPValidationError" in str(operation["responses"].get("422")):
+        del operation["responses"]["422"]
+    if operation.pop("x-merge-patch", False):
+        content = operation["requestBody"]["content"]
+        content[MERGE_PATCH] = content[JSON]
+    for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+        for media_type in part.get("content", {}).values():
+            _add_examples(media_type)
+
+
+def _tidied(parameter: dict[str, Any]) -> dict[str, Any]:
+    """A parameter as it is on the wire, where nothing is ever null."""
+    schema = {k: v for k, v in parameter["schema"].items() if k not in ("title", "description")}
+    choices = [choice for choice in schema.pop("anyOf", []) if choice != {"type": "null"}]
+    examples = schema.pop("examples", None)
+    if examples:
+        parameter["example"] = examples[0]
+    parameter["schema"] = {**choices[0], **schema} if len(choices) == 1 else schema
+    if len(choices) > 1:
+        parameter["schema"]["anyOf"] = choices
+    return parameter
+
+
+def _add_examples(media_type: dict[str, Any]) -> None:
+    schema = media_type.get("schema", {})
+    shown = {
+        model.__name__: {"value": _examples(model)[0]}
+        for model in _SHOWN
+        if f'/{model.__name__}"' in str(schema).replace("'", '"')
+    }
+    if shown:
+        media_type.setdefault("examples", shown)

@@ -5,18 +5,21 @@ None of these needs credentials, and none shows a company's data.
 
 import html
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Path
 from fastapi.openapi.docs import get_swagger_ui_html
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from api.answers import failures, found, text
+from api.errors import ApiError
 from api.metrics import HEAD, LAG, PARKED, PROJECTED
 from api.problems import CATALOGUE
+from api.views import Health
 from application.errors import Fault
 
 LAG_QUERY = """
@@ -26,34 +29,41 @@ SELECT projection, position,
   FROM projections.positions
  WHERE right(projection, 5) <> '_next'
 """
+FIGURES = 'dynamic_tables_projection_lag_events{projection="table_defs_v1"} 0.0'
 LARGEST_LAG = 10_000  # events; beyond, lists are too old to be called ready
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], generate_unique_id_function=lambda route: route.name)
 
 
-@router.get("/livez")
+@router.get("/livez", responses=found(Health))
 async def livez() -> Response:
     """The process runs."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    responses=found(Health) | failures("unavailable", "projection-behind", "internal"),
+)
 async def readyz(request: Request) -> Response:
     """The process can serve: the database answers, and the read models are not far behind."""
-    try:
-        projections = await _projections(request)
-    except Fault:
-        problem = {"status": "unavailable", "detail": "The database does not answer."}
-        return JSONResponse(problem, 503, {"Retry-After": "1"})
-    behind = [p for p in projections if p["lag"] > LARGEST_LAG]
-    degraded = behind or any(p["parked"] for p in projections)
+    projections = await _projections(request)
+    behind = [p["projection"] for p in projections if p["lag"] > LARGEST_LAG]
+    if behind:
+        detail = f"Far behind: {', '.join(behind)}."
+        raise ApiError("projection-behind", detail, projections=projections)
+    degraded = any(p["parked"] for p in projections)
     body = {"status": "degraded" if degraded else "ok", "projections": projections}
-    return JSONResponse(body, 503 if behind else 200, {"Retry-After": "1"} if behind else None)
+    return JSONResponse(body)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse, responses=text("text/plain", FIGURES))
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus, of this process and of the read models."""
+    """Figures for Prometheus, of this process and of the read models.
+
+    With several workers each answer is of the one process that the request came to; the figures of
+    the read models are the same in all of them.
+    """
     try:
         await _projections(request)
     except Fault:
@@ -61,8 +71,14 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-@router.get("/problems/{code}")
-async def problem_page(code: str) -> Response:
+@router.get(
+    "/problems/{code}",
+    response_class=HTMLResponse,
+    responses=text("text/html", "<!doctype html><h1>Not found</h1>") | failures("not-found"),
+)
+async def problem_page(
+    code: Annotated[str, Path(description="The code of a problem.", examples=["slug-taken"])],
+) -> Response:
     """What a problem means and what to do about it."""
     problem = CATALOGUE.get(code)
     if problem is None:

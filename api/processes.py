@@ -10,19 +10,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import psycopg
 import uvicorn
 import uvloop
 
 from api.app import create_app
-from api.bootstrap import PROJECTOR_ROLE, as_role
-from api.migrations import PROJECTIONS
+from api.bootstrap import API_ROLE, as_role
 from api.settings import Settings
+from projections.base import Projection
 from projections.projector import Projector, housekeeping
 
-GRACE = 8  # seconds for requests that are under way when we stop
+GRACE = 5  # seconds for requests that are under way when we stop; all is over within ten
+LINGER = 1.5  # seconds more until a process that does not end is killed
 RESTART_DELAY = 0.5  # seconds
 
 logger = logging.getLogger(__name__)
@@ -33,7 +35,8 @@ class Child:
 
     def __init__(self, name: str, arguments: list[str], environment: dict[str, str], fd: int = -1):
         self.name = name
-        self._command = [sys.executable, "-m", "api", *arguments]
+        # -P: a folder named api where the user happens to be is not ours.
+        self._command = [sys.executable, "-P", "-m", "api", *arguments]
         self._environment = environment
         self._fds = (fd,) if fd >= 0 else ()
         self.start()
@@ -56,41 +59,44 @@ class Child:
         logger.error("%s ended with status %s; starts again", self.name, self.process.returncode)
         self.start()
 
-    def stop(self, timeout: float) -> None:
-        """Ask it to end; insist after `timeout` seconds."""
-        self.process.terminate()
-        try:
-            self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
 
 @contextlib.contextmanager
 def running(
-    settings: Settings, listener: socket.socket, database_url: str, workers: int, projector: bool
+    listener: socket.socket, database_url: str, workers: int, projector: bool
 ) -> Iterator[Callable[[], None]]:
     """Run API workers, and the projector; yields a function that revives what died."""
     environment = os.environ | {"DYNAMIC_TABLES_DATABASE_URL": database_url}
+    environment.pop("DYNAMIC_TABLES_ADMIN_DATABASE_URL", None)  # nothing that they need
     fd = listener.fileno()
-    children = [
+    api = [
         Child(f"API worker {n}", ["worker", "--fd", str(fd)], environment, fd)
         for n in range(1, workers + 1)
     ]
-    if projector:
-        children.append(Child("projector", ["project", "--supervised"], environment))
+    others = [Child("projector", ["project", "--supervised"], environment)] if projector else []
 
     def revive() -> None:
-        for child in children:
+        for child in (*api, *others):
             child.revive()
 
     try:
         yield revive
     finally:
-        for child in children[:workers]:
-            child.process.terminate()
-        for child in children:
-            child.stop(GRACE + 1)
+        listener.close()  # with the workers' copies gone, who comes now is refused at once
+        _stop(api, GRACE + LINGER)
+        _stop(others, LINGER)  # until then it let the last reads see the last writes
+
+
+def _stop(children: Sequence[Child], timeout: float) -> None:
+    """Ask them all to end; insist after `timeout` seconds."""
+    for child in children:
+        child.process.terminate()
+    deadline = time.monotonic() + timeout
+    for child in children:
+        try:
+            child.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -113,12 +119,14 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
     """Be an API worker on an inherited socket until SIGTERM."""
+    _wait_for(as_role(database_url, API_ROLE))
     config = uvicorn.Config(
         create_app(settings, database_url),
         loop="uvloop",
         http="httptools",
         ws="none",
-        log_level=settings.log_level,
+        log_config=None,
+        log_level=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -128,19 +136,30 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
 
 
-def project(database_url: str, only: str | None = None) -> None:
+def _wait_for(conninfo: str) -> None:
+    """Begin when the database is there; a worker may start while it is away."""
+    while True:
+        try:
+            psycopg.connect(conninfo, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            logger.warning("waits for the database: %s", error)
+            time.sleep(RESTART_DELAY)
+        else:
+            return
+
+
+def project(conninfo: str, projections: Sequence[Projection]) -> None:
     """Be the projector until SIGTERM or SIGINT."""
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        uvloop.run(_project(as_role(database_url, PROJECTOR_ROLE), only))
+        uvloop.run(_project(conninfo, projections))
 
 
-async def _project(conninfo: str, only: str | None) -> None:
+async def _project(conninfo: str, projections: Sequence[Projection]) -> None:
     me: asyncio.Task[Any] | None = asyncio.current_task()
     if me is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-    chosen = [p for p in PROJECTIONS if only in (None, p.name)]
     async with asyncio.TaskGroup() as tasks:
-        for projection in chosen:
+        for projection in projections:
             tasks.create_task(Projector(conninfo, projection).run())
         tasks.create_task(housekeeping(conninfo))
 
@@ -153,5 +172,7 @@ def end_with_parent() -> None:
             while os.read(0, 1):
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE + LINGER)
+        os._exit(1)  # nobody is left to insist
 
     threading.Thread(target=watch, daemon=True).start()

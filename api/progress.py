@@ -30,6 +30,7 @@ class Progress:
         self._conninfo = conninfo
         self._schema = schema
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._given_up = 0
         self._order = itertools.count()
         self._written: dict[UUID, int] = {}
 
@@ -46,7 +47,8 @@ class Progress:
         if position is None:
             return
         await self.reach(position, OWN_WRITES)
-        if self.position >= position:
+        # It may have written more in the meantime.
+        if self._written.get(company_id, 0) <= self.position:
             self._written.pop(company_id, None)
 
     async def reach(self, position: int, timeout: float) -> bool:
@@ -55,9 +57,11 @@ class Progress:
             return True
         reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (position, next(self._order), reached))
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(timeout):
                 await reached
+        except TimeoutError:
+            self._forget_some()
         return self.position >= position
 
     async def follow(self) -> None:
@@ -82,6 +86,14 @@ class Progress:
             self.connected = True
             async for notify in connection.notifies(timeout=POLL):
                 self._reached(max(self.position, int(notify.payload)))
+
+    def _forget_some(self) -> None:
+        """Drop those who gave up, once they are many: their position may never come."""
+        self._given_up += 1
+        if self._given_up * 2 > len(self._waiting):
+            self._waiting = [entry for entry in self._waiting if not entry[2].done()]
+            heapq.heapify(self._waiting)
+            self._given_up = 0
 
     def _reached(self, position: int) -> None:
         self.position = position

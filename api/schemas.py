@@ -1,49 +1,39 @@
-"""The shapes of requests and answers: what is validated, and what the OpenAPI document shows."""
+"""The shapes of requests: query, headers and bodies, validated and documented."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
-from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from domain.table_def import Changes, Copy, Details, TableDef
-from domain.values import DEFAULT_SETTINGS, Settings, line, plain_text
+from api.views import EXAMPLE_ID
+from domain.table_def import Changes, Copy, Details
+from domain.values import Name, Settings, line, merge_patch, plain_text, settings_fault
 
-EXAMPLE_ID = "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d11"
-EXAMPLE_TABLE: JsonDict = {
-    "id": EXAMPLE_ID,
-    "companyId": "019ab3f2-0000-7000-8000-000000000001",
-    "workspaceId": None,
-    "name": "Orders",
-    "slug": "orders",
-    "description": "Everything our customers ordered.",
-    "icon": "📦",
-    "color": "#1a73e8",
-    "settings": {"enableForm": True},
-    "effectiveSettings": {**DEFAULT_SETTINGS, "enableForm": True},
-    "createdBy": "019ab3f2-0000-7000-8000-0000000000aa",
-    "createdAt": "2026-11-22T09:00:00.123456Z",
-    "updatedBy": "019ab3f2-0000-7000-8000-0000000000aa",
-    "updatedAt": "2026-11-22T09:00:00.123456Z",
-    "deletedAt": None,
-    "version": 1,
-}
-_ETAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
+State = Literal["active", "deleted", "all"]
+_ETAG = '(W/)?"[!#-~]*"'
+_ETAGS = f"{_ETAG}(, ?{_ETAG})*"
+_VERSION = re.compile(r'(?:^|[, ])"([0-9]{1,9})"(?=$|[, ])')
 
 
 def _versions(header: Any) -> Any:
     """The versions that an If-Match header accepts; None = any. Weak tags never match."""
     if not isinstance(header, str) or header.strip() == "*":
         return None
-    tags = [tag.strip() for tag in header.split(",")]
-    if not all(_ETAG.fullmatch(tag) for tag in tags):
+    if not re.fullmatch(_ETAGS, header.strip()):
         raise PydanticCustomError("invalid-etag", 'must be an ETag such as "7", with its quotes')
-    return frozenset(int(tag[1:-1]) for tag in tags if re.fullmatch(r'"[0-9]{1,9}"', tag))
+    return frozenset(int(version) for version in _VERSION.findall(header))
 
 
 def _reason(header: str) -> str:
@@ -66,6 +56,34 @@ def _visible_ascii(text: str) -> str:
     return text
 
 
+def _flag(text: Any) -> Any:
+    if text not in ("true", "false"):
+        raise PydanticCustomError("type", "must be true or false")
+    return text == "true"
+
+
+def _digits(text: Any) -> Any:
+    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise PydanticCustomError("type", "must be a whole number")
+    return int(text)
+
+
+def _id_or(word: str) -> Any:
+    """An id or one word that stands for one."""
+
+    def check(text: Any) -> Any:
+        try:
+            return word if text == word else UUID(text)
+        except (ValueError, TypeError, AttributeError):
+            message = "must be a UUID or '{word}'"
+            raise PydanticCustomError("invalid-uuid", message, {"word": word}) from None
+
+    return BeforeValidator(check)
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+
 class Part(BaseModel):
     """Parameters of a request; unknown ones are refused, so that a typo is not silence."""
 
@@ -75,8 +93,10 @@ class Part(BaseModel):
 class WriteQuery(Part):
     """The query of every write."""
 
-    dry_run: bool = Field(
-        False, description="Validate everything, store nothing, and show what would be recorded."
+    dry_run: Flag = Field(
+        False,
+        description="Validate everything, store nothing, and show what would be recorded.",
+        examples=[True],
     )
 
 
@@ -88,22 +108,33 @@ class WriteHeaders(Part):
         alias="Idempotency-Key",
         description="Makes a retry safe: the same key and request get the same answer, once.",
         json_schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        examples=["0b6c2f1e-create-orders"],
     )
     reason: Annotated[str, AfterValidator(_reason)] | None = Field(
         None,
         alias="Reason",
         description="Why, for the history: at most 500 characters, percent-encoded UTF-8.",
+        examples=["Asked%20for%20by%20the%20sales%20team"],
+        json_schema_extra={"minLength": 1, "pattern": "^[ -~]+$"},
     )
 
 
 class ConditionalHeaders(WriteHeaders):
     """The headers of a write to an existing table."""
 
-    if_match: Annotated[frozenset[int] | None, BeforeValidator(_versions)] = Field(
+    if_match: Annotated[
+        frozenset[int] | None,
+        BeforeValidator(_versions),
+        WithJsonSchema(
+            {
+                "anyOf": [{"type": "string", "pattern": f"^{_ETAGS}$"}, {"const": "*"}],
+                "examples": ['"7"'],
+            }
+        ),
+    ] = Field(
         None,
         alias="If-Match",
         description='Change only this version, such as `"7"`.',
-        json_schema_extra={"type": "string", "examples": ['"7"']},
     )
 
 
@@ -111,7 +142,10 @@ class ReadHeaders(Part):
     """The headers of every read."""
 
     if_none_match: str | None = Field(
-        None, alias="If-None-Match", description="Answer 304 if this ETag is still right."
+        None,
+        alias="If-None-Match",
+        description="Answer 304 if this ETag is still right.",
+        examples=['"7"'],
     )
     min_position: str | None = Field(
         None,
@@ -120,45 +154,69 @@ class ReadHeaders(Part):
         json_schema_extra={"pattern": "^[0-9]{1,18}$", "examples": ["48231"]},
     )
     prefer: str | None = Field(
-        None, alias="Prefer", description="`wait=5`: how many seconds Min-Position may take."
+        None,
+        alias="Prefer",
+        description="`wait=5`: how many seconds Min-Position may take, at most 30.",
+        examples=["wait=5"],
     )
 
 
 class OneQuery(Part):
     """The query of reading one table."""
 
-    state: Literal["active", "deleted", "all"] = Field(
-        "active", description="`all` or `deleted` shows a deleted table too."
+    state: State = Field(
+        "active", description="`all` or `deleted` shows a deleted table too.", examples=["all"]
     )
 
 
 class ListQuery(Part):
     """The query of the list."""
 
-    limit: int = Field(50, ge=1, le=200)
-    cursor: str | None = Field(
-        None, description="`nextCursor` of the page before.", max_length=4000
+    limit: Annotated[int, BeforeValidator(_digits)] = Field(
+        50, ge=1, le=200, description="The most tables on one page.", examples=[50]
     )
-    state: Literal["active", "deleted", "all"] = "active"
-    workspace_id: UUID | Literal["none"] | None = None
-    updated_by: UUID | Literal["me"] | None = None
+    cursor: str | None = Field(
+        None,
+        description="`nextCursor` of the page before.",
+        max_length=4000,
+        examples=["KD4tX0b6c2f1e"],
+    )
+    state: State = Field("active", description="Which tables.", examples=["active"])
+    workspace_id: Annotated[UUID | Literal["none"], _id_or("none")] | None = Field(
+        None, description="`none`: those of the whole company.", examples=[EXAMPLE_ID]
+    )
+    updated_by: Annotated[UUID | Literal["me"], _id_or("me")] | None = Field(
+        None, description="Who changed them last.", examples=["me"]
+    )
     q: Annotated[str, AfterValidator(plain_text)] | None = Field(
         None,
         max_length=255,
         description="Part of name, slug or description; case and accents do not matter.",
+        examples=["order"],
     )
-    sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = "name"
-    count: bool = Field(False, description="Also count the whole list.")
+    sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = Field(
+        "name", description="The order; `-` turns it round.", examples=["-updatedAt"]
+    )
+    count: Flag = Field(False, description="Also count the whole list.", examples=[True])
 
 
 class SuggestionQuery(Part):
     """The query of a slug suggestion."""
 
-    name: Annotated[str, AfterValidator(line)] = Field(max_length=255)
+    name: Name = Field(description="What the table would be called.", examples=["Orders"])
 
 
 class NewTable(Details):
     """What a new table starts with."""
+
+    @field_validator("settings")
+    @classmethod
+    def _within_limits(cls, settings: Settings | None) -> Settings | None:
+        """Checked here as well, so that it is told together with all else that is wrong."""
+        kept = merge_patch({}, settings.patch()) if settings else {}
+        if fault := settings_fault(kept):
+            raise PydanticCustomError(*fault)
+        return settings
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -181,76 +239,3 @@ class CopyOptions(Copy):
     """What a copy has of its own; the rest is the original's."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Orders 2027"}]})
-
-
-class Table(BaseModel):
-    """A table definition."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel, json_schema_extra={"examples": [EXAMPLE_TABLE]}
-    )
-
-    id: UUID
-    company_id: UUID
-    workspace_id: UUID | None
-    name: str
-    slug: str
-    description: str | None
-    icon: str | None
-    color: str | None
-    settings: Settings
-    effective_settings: Settings = Field(description="The settings with their defaults.")
-    created_by: UUID
-    created_at: datetime
-    updated_by: UUID
-    updated_at: datetime
-    deleted_at: datetime | None
-    version: int = Field(ge=1, description="Also the ETag.")
-
-
-class TablePage(BaseModel):
-    """One page of tables."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        json_schema_extra={"examples": [{"items": [EXAMPLE_TABLE], "nextCursor": None}]},
-    )
-
-    items: list[Table]
-    next_cursor: str | None
-    total_count: int = Field(0, description="Only with `count=true`.")
-
-
-class Suggestion(BaseModel):
-    """A free slug."""
-
-    slug: str = Field(examples=["orders-2"])
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """UTC with microseconds, as Postgres writes it in our queries."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def table_view(table: TableDef) -> dict[str, Any]:
-    """A table as JSON, equal to what the read model will show."""
-    return {
-        "id": str(table.id),
-        "companyId": str(table.company_id),
-        "workspaceId": table.workspace_id and str(table.workspace_id),
-        "name": table.name,
-        "slug": table.slug,
-        "description": table.description,
-        "icon": table.icon,
-        "color": table.color,
-        "settings": table.settings,
-        "effectiveSettings": {**DEFAULT_SETTINGS, **table.settings},
-        "createdBy": str(table.created_by),
-        "createdAt": rfc3339(table.created_on),
-        "updatedBy": str(table.updated_by),
-        "updatedAt": rfc3339(table.modified_on),
-        "deletedAt": rfc3339(table.deleted_at),
-        "version": table.version,
-    }

@@ -8,15 +8,16 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Body, Header, Path, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
+from api.answers import BODY, EVERY, failures, found, moved, reads, writes
 from api.auth import requires
+from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
 from api.ids import new_id
-from api.openapi import answers
 from api.schemas import (
     ConditionalHeaders,
     CopyOptions,
@@ -24,32 +25,39 @@ from api.schemas import (
     NewTable,
     OneQuery,
     ReadHeaders,
-    Suggestion,
     SuggestionQuery,
-    Table,
     TableChanges,
-    TablePage,
     WriteHeaders,
     WriteQuery,
-    table_view,
 )
-from application.base import Outcome, Request
+from api.views import EXAMPLE_ID, Suggestion, Table, TablePage, table_view
+from application.base import Outcome, Request, Stale
 from application.event_store.store import IdempotencyKey
 from application.feed import event_data, public_type
 from domain.base import Context
 from domain.errors import TableDeleted
+from domain.values import Slug
 from projections.table_def_queries import Filter, TableRow
 
 READ = [requires("tables:read")]
 WRITE = [requires("tables:write")]
 PURGE = [requires("tables:purge")]
+HIDDEN = ("not-found", "table-deleted", "table-purged")
+GONE = ("not-found", "table-purged", "version-mismatch")
+TableId = Annotated[UUID, Path(description="The table.", examples=[EXAMPLE_ID])]
+TableSlug = Annotated[Slug, Path(description="Its slug, or a former one.", examples=["orders"])]
 POSITION = re.compile(r"[0-9]{1,18}")
 DEFAULT_WAIT, LONGEST_WAIT = 2.0, 30.0  # seconds
 
-router = APIRouter(prefix="/api/tables", tags=["tables"], route_class=Endpoint)
+router = APIRouter(
+    prefix="/api/tables",
+    tags=["tables"],
+    route_class=Endpoint,
+    generate_unique_id_function=lambda route: route.name,
+)
 
 
-@router.post("", status_code=201, dependencies=WRITE, responses=answers(Table, 201))
+@router.post("", status_code=201, dependencies=WRITE, responses=writes(201, *BODY, "slug-taken"))
 async def create_table(
     call: Call,
     query: Annotated[WriteQuery, Query()],
@@ -61,7 +69,7 @@ async def create_table(
     return _created(call, request, await call.services.table_defs.create(request, new))
 
 
-@router.get("", dependencies=READ, responses=answers(TablePage, 200))
+@router.get("", dependencies=READ, responses=reads(TablePage, "invalid-cursor"))
 async def list_tables(
     call: Call, query: Annotated[ListQuery, Query()], headers: Annotated[ReadHeaders, Header()]
 ) -> Response:
@@ -69,7 +77,7 @@ async def list_tables(
     await _catch_up(call, headers)
     wanted = _filter(call, query)
     caller_id, signer = call.caller.actor_id, call.services.cursors
-    after = signer.verify(query.cursor, caller_id, wanted) if query.cursor else None
+    after = None if query.cursor is None else signer.verify(query.cursor, caller_id, wanted)
     page = await call.services.tables.list(wanted, after, query.limit)
     cursor = page.next and signer.sign(page.next, caller_id, wanted)
     total = f',"totalCount":{await call.services.tables.count(wanted)}' if query.count else ""
@@ -81,17 +89,17 @@ async def list_tables(
     return _unless_known(headers, body, answer)
 
 
-@router.get("/slug-suggestion", dependencies=READ, responses=answers(Suggestion, 200))
+@router.get("/slug-suggestion", dependencies=READ, responses=found(Suggestion) | failures(*EVERY))
 async def suggest_slug(call: Call, query: Annotated[SuggestionQuery, Query()]) -> Response:
     """Tell which slug a new table of this name would get."""
     slug = await call.services.table_defs.suggest_slug(call.caller.company_id, query.name)
     return Response(to_json({"slug": slug}), media_type="application/json")
 
 
-@router.get("/by-slug/{slug}", dependencies=READ, responses=answers(Table, 200, 308))
+@router.get("/by-slug/{slug}", dependencies=READ, responses=reads(Table, *HIDDEN) | moved())
 async def get_table_by_slug(
     call: Call,
-    slug: str,
+    slug: TableSlug,
     query: Annotated[OneQuery, Query()],
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
@@ -107,10 +115,10 @@ async def get_table_by_slug(
     return _shown(await tables.one(company_id, id), query, headers)
 
 
-@router.get("/{id}", dependencies=READ, responses=answers(Table, 200))
+@router.get("/{id}", dependencies=READ, responses=reads(Table, *HIDDEN))
 async def get_table(
     call: Call,
-    id: UUID,
+    id: TableId,
     query: Annotated[OneQuery, Query()],
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
@@ -122,25 +130,29 @@ async def get_table(
 @router.patch(
     "/{id}",
     dependencies=WRITE,
-    responses=answers(Table, 200),
+    responses=writes(200, *BODY, *HIDDEN, "version-mismatch", "slug-taken"),
     openapi_extra={"x-merge-patch": True},
 )
 async def change_table(
     call: Call,
-    id: UUID,
+    id: TableId,
     query: Annotated[WriteQuery, Query()],
     headers: Annotated[ConditionalHeaders, Header()],
     changes: Annotated[TableChanges, Body()],
 ) -> Response:
     """Change any mix of fields in one atomic step."""
     request = _request(call, "change", query, headers)
-    return _changed(call, request, await call.services.table_defs.change(id, request, changes))
+    try:
+        outcome = await call.services.table_defs.change(id, request, changes)
+    except Stale as stale:
+        raise StaleChange(stale, changes) from stale
+    return _changed(call, request, outcome)
 
 
-@router.delete("/{id}", status_code=204, dependencies=WRITE, responses=answers(None, 204))
+@router.delete("/{id}", status_code=204, dependencies=WRITE, responses=writes(204, *GONE))
 async def delete_table(
     call: Call,
-    id: UUID,
+    id: TableId,
     query: Annotated[WriteQuery, Query()],
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
@@ -149,10 +161,10 @@ async def delete_table(
     return _changed(call, request, await call.services.table_defs.delete(id, request), 204)
 
 
-@router.post("/{id}/restore", dependencies=WRITE, responses=answers(Table, 200))
+@router.post("/{id}/restore", dependencies=WRITE, responses=writes(200, *GONE))
 async def restore_table(
     call: Call,
-    id: UUID,
+    id: TableId,
     query: Annotated[WriteQuery, Query()],
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
@@ -161,10 +173,15 @@ async def restore_table(
     return _changed(call, request, await call.services.table_defs.restore(id, request))
 
 
-@router.post("/{id}/purge", status_code=204, dependencies=PURGE, responses=answers(None, 204))
+@router.post(
+    "/{id}/purge",
+    status_code=204,
+    dependencies=PURGE,
+    responses=writes(204, *GONE, "not-deleted"),
+)
 async def purge_table(
     call: Call,
-    id: UUID,
+    id: TableId,
     query: Annotated[WriteQuery, Query()],
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
@@ -173,18 +190,22 @@ async def purge_table(
     return _changed(call, request, await call.services.table_defs.purge(id, request), 204)
 
 
-@router.post("/{id}/duplicate", status_code=201, dependencies=WRITE, responses=answers(Table, 201))
+@router.post(
+    "/{id}/duplicate",
+    status_code=201,
+    dependencies=WRITE,
+    responses=writes(201, *BODY, *HIDDEN, "slug-taken"),
+)
 async def duplicate_table(
     call: Call,
-    id: UUID,
+    id: TableId,
     query: Annotated[WriteQuery, Query()],
     headers: Annotated[WriteHeaders, Header()],
-    own: Annotated[CopyOptions | None, Body()] = None,
+    own: Annotated[CopyOptions, Body(default_factory=CopyOptions)],
 ) -> Response:
     """Copy a table, by default as "X copy"."""
     request = _request(call, "duplicate", query, headers)
-    outcome = await call.services.table_defs.duplicate(id, request, own or CopyOptions())
-    return _created(call, request, outcome)
+    return _created(call, request, await call.services.table_defs.duplicate(id, request, own))
 
 
 def _request(call: Call, command: str, query: WriteQuery, headers: WriteHeaders) -> Request:

