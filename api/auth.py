@@ -1,20 +1,24 @@
 """Who is calling: API keys, roles and scopes."""
 
+import contextlib
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 from uuid import UUID
 
+import psycopg
 from fastapi import Security
 from fastapi.params import Security as SecurityParam
 from fastapi.security import HTTPBearer
 
 from api.errors import ApiError
 from application.batching import Coalescer
+from application.errors import Fault
+from application.event_store.session import Session
 from domain.base import ActorKind
 
 Role = Literal["viewer", "editor", "admin"]
@@ -29,14 +33,12 @@ RECHECK = 1.0  # seconds until a key is looked up again: how long a revoked one 
 CACHED_KEYS = 10_000
 
 FIND_KEYS = """
-SELECT id, company_id, role, secret_hash, expires_at, revoked_at
+SELECT id, company_id, role, secret_hash, expires_at, revoked_at,
+       last_used_at IS NULL OR last_used_at < now() - interval '1 minute'
   FROM access.api_keys
  WHERE id = ANY(%s)
 """
-TOUCH_KEYS = """
-UPDATE access.api_keys SET last_used_at = now()
- WHERE id = ANY(%s) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
-"""
+NOTE_USE = "UPDATE access.api_keys SET last_used_at = now() WHERE id = %s RETURNING id"
 
 bearer = HTTPBearer(
     bearerFormat="dtk_<id>_<secret>",
@@ -72,6 +74,7 @@ class ApiKey:
     secret_hash: bytes
     expires_at: datetime | None
     revoked_at: datetime | None
+    not_seen_lately: bool
 
     def admits(self, secret: str) -> bool:
         """Whether this secret opens, now."""
@@ -80,11 +83,33 @@ class ApiKey:
         return known and not expired and self.revoked_at is None
 
 
+class ApiKeys:
+    """The stored keys; lookups that wait share a query."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._found: Coalescer[UUID, ApiKey] = Coalescer(self._fetch)
+
+    async def get(self, id: UUID) -> ApiKey | None:
+        """The key of this id, whatever became of it."""
+        return await self._found.get(id)
+
+    async def note_use(self, key: ApiKey) -> None:
+        """Keep when a key was used last, to the minute; a database that only reads may refuse."""
+        if key.not_seen_lately:
+            with contextlib.suppress(Fault, psycopg.errors.ReadOnlySqlTransaction):
+                await self._session.fetch(NOTE_USE, (key.id,))
+
+    async def _fetch(self, ids: Sequence[UUID]) -> Mapping[UUID, ApiKey]:
+        rows = await self._session.fetch(FIND_KEYS, (list(ids),))
+        return {row[0]: ApiKey(*row) for row in rows}
+
+
 class Authenticator:
     """Tells who a bearer token belongs to; asks the database about each key once a second."""
 
-    def __init__(self, fetch: Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, ApiKey]]]) -> None:
-        self._keys: Coalescer[UUID, ApiKey] = Coalescer(fetch)
+    def __init__(self, keys: ApiKeys) -> None:
+        self._keys = keys
         self._callers: dict[str, tuple[float, Caller]] = {}
 
     async def authenticate(self, authorization: str | None) -> Caller:
@@ -110,6 +135,7 @@ class Authenticator:
         key = await self._keys.get(id)
         if key is None or not key.admits(secret):
             raise _unauthenticated("The API key is unknown, revoked or expired.")
+        await self._keys.note_use(key)
         return Caller(key.company_id, key.id, "key", SCOPES[key.role])
 
     def _remember(self, token: str, now: float, caller: Caller) -> None:

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import UUID
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from api.auth import FIND_KEYS, ApiKey, Authenticator
+from api.auth import ApiKeys, Authenticator
 from api.cursor import CursorSigner
 from api.progress import Progress
 from api.settings import Settings
@@ -49,7 +48,7 @@ def as_role(database_url: str, role: str, options: str = "") -> str:
     options = (
         f"{options} {given.get('options') or ''} -c role={role} -c timezone=UTC"
         " -c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=60s"
-        " -c jit=off"
+        " -c jit=off -c default_transaction_isolation=read\\ committed"
     )
     return make_conninfo(
         database_url, options=options.strip(), application_name=role, tcp_user_timeout=10_000
@@ -79,7 +78,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
             yield Services(
                 table_defs=TableDefs(store),
                 tables=TableReads(session, pool),
-                authenticator=Authenticator(_key_finder(keys)),
+                authenticator=Authenticator(ApiKeys(keys)),
                 progress=progress,
                 cursors=CursorSigner(secret),
                 session=session,
@@ -89,10 +88,3 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
             await asyncio.gather(follower, return_exceptions=True)
             for part in (store, session, keys):
                 await part.close()
-
-
-def _key_finder(session: Session) -> Callable[[Sequence[UUID]], Awaitable[Mapping[UUID, ApiKey]]]:
-    async def find(ids: Sequence[UUID]) -> Mapping[UUID, ApiKey]:
-        return {row[0]: ApiKey(*row) for row in await session.fetch(FIND_KEYS, (list(ids),))}
-
-    return find

@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from api.bootstrap import PROJECTOR_ROLE
 from api.embedded_postgres import attach
 from api.migrations import migrate
 
@@ -68,19 +69,19 @@ def postgres_15() -> Iterator[str]:
 @pytest.fixture
 def database(postgres_18: str) -> Iterator[str]:
     """The URL of a fresh, migrated database, as its superuser."""
-    yield from _cloned(postgres_18)
+    yield from cloned(postgres_18)
 
 
 @pytest.fixture(params=["18", "15"])
 def any_database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The same on each supported version of PostgreSQL."""
-    yield from _cloned(request.getfixturevalue(f"postgres_{request.param}"))
+    yield from cloned(request.getfixturevalue(f"postgres_{request.param}"))
 
 
 @pytest.fixture
 def empty_database(postgres_18: str) -> Iterator[str]:
     """The URL of a database in which nothing was ever made."""
-    yield from _cloned(postgres_18, "template0")
+    yield from cloned(postgres_18, "template0")
 
 
 async def eventually(
@@ -99,13 +100,15 @@ def _make_template(url: str) -> None:
     asyncio.run(migrate(template, template))
 
 
-def _cloned(url: str, template: str = TEMPLATE) -> Iterator[str]:
-    name = f"test_{os.getpid()}_{next(_numbers)}"
+def cloned(url: str, template: str = TEMPLATE) -> Iterator[str]:
+    """A fresh database for as long as the generator lives; for fixtures of any scope."""
+    name = sql.Identifier(f"test_{os.getpid()}_{next(_numbers)}")
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    # What `migrate` grants on a database is not copied with it.
+    grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}")
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
-        )
-        yield make_conninfo(url, dbname=name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute(create.format(name, sql.Identifier(template)))
+        if template == TEMPLATE:
+            connection.execute(grant.format(name, sql.Identifier(PROJECTOR_ROLE)))
+        yield make_conninfo(url, dbname=name.as_string().strip('"'))
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))

@@ -113,7 +113,8 @@ BEGIN
                CASE
                    WHEN k.request_hash = c.request_hash THEN 'replayed'
                    WHEN k.request_hash IS NOT NULL THEN 'key-reused'
-                   WHEN coalesce(v.version, 0) <> c.expected_version THEN 'conflict'
+                   WHEN coalesce(v.version, 0) <> c.expected_version
+                        OR v.company_id <> c.company_id THEN 'conflict'
                    WHEN s.table_id <> c.originator_id THEN 'slug-taken'
                    ELSE 'accepted'
                END AS outcome,
@@ -129,7 +130,7 @@ BEGIN
           LEFT JOIN event_store.slugs s
             ON s.company_id = c.company_id AND s.slug = c.claim
           LEFT JOIN LATERAL (
-                   SELECT e.originator_version AS version
+                   SELECT e.originator_version AS version, e.company_id
                      FROM event_store.events e
                     WHERE e.originator_id = c.originator_id
                     ORDER BY e.originator_version DESC LIMIT 1) v ON true

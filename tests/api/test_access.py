@@ -173,6 +173,25 @@ async def test_a_revoked_key_stops_within_a_moment(
     assert_problem(await client.get("/api/tables"), 401, "unauthenticated")
 
 
+async def test_a_key_remembers_when_it_was_used_last_but_not_when_somebody_only_tried(
+    service: Service, sql: AsyncConnection
+) -> None:
+    token = service.tokens[service.ours, "viewer"]
+    async with service.client("viewer") as client:
+        wrong = {"Authorization": f"Bearer {token}0"}
+        assert (await client.get("/api/tables", headers=wrong)).status_code == 401
+        assert await _last_used(sql, token) is None
+        assert (await client.get("/api/tables")).status_code == 200
+        assert await _last_used(sql, token) is not None
+
+
+async def _last_used(sql: AsyncConnection, token: str) -> object:
+    query = "SELECT last_used_at FROM access.api_keys WHERE id = %s"
+    row = await (await sql.execute(query, (NewKey.parse(token).id,))).fetchone()
+    assert row is not None
+    return row[0]
+
+
 async def test_an_expired_key_does_not_open(service: Service, sql: AsyncConnection) -> None:
     async def status(expires_at: datetime) -> int:
         key = NewKey.make()

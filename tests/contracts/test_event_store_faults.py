@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from psycopg import Connection
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.bootstrap import API_ROLE, PROJECTOR_ROLE, as_role
 from application.errors import AppendBusy, Fault, SlugTaken, StoreUnavailable, VersionConflict
@@ -72,7 +72,7 @@ async def far_store(proxy: Proxy) -> AsyncIterator[PostgresEventStore]:
 async def hasty_store(any_database: str) -> AsyncIterator[PostgresEventStore]:
     """A store that waits 0.2 s for a lock instead of two."""
     conninfo = as_role(any_database, API_ROLE)
-    options = conninfo.split("options='")[1].split("'")[0]
+    options = conninfo_to_dict(conninfo)["options"]
     hasty = make_conninfo(conninfo, options=f"{options} -c lock_timeout=200ms")
     store = PostgresEventStore(hasty)
     yield store

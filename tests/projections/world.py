@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
@@ -195,10 +195,6 @@ async def world_of(database: str) -> AsyncIterator[World]:
         await AsyncConnection.connect(database, autocommit=True) as owner,
         await connect(as_role(database, PROJECTOR_ROLE), SCHEMA) as projection,
     ):
-        # A database that is cloned from a template does not have the template's privileges.
-        grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}")
-        names = (owner.info.dbname, PROJECTOR_ROLE)
-        await owner.execute(grant.format(*map(sql.Identifier, names)))
         yield World(database, store, owner, projection)
     await store.close()
 
