@@ -2,12 +2,12 @@
 
 import re
 import time
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
+from api.ids import new_id
 from api.metrics import REQUESTS, SECONDS
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -59,7 +59,7 @@ def _identify(scope: Scope) -> list[tuple[bytes, bytes]]:
     given = dict(scope["headers"])
     request_id = given.get(b"x-request-id", b"")
     if not _REQUEST_ID.fullmatch(request_id):
-        request_id = uuid4().hex.encode()
+        request_id = new_id().hex.encode()
     scope["request_id"] = request_id.decode()
     echoed = [(b"x-request-id", request_id)]
     traceparent = given.get(b"traceparent", b"")

@@ -50,6 +50,8 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 def plain_text(text: str) -> str:
     """NFC text without control, bidirectional-override or invisible characters."""
+    if text.isascii() and text.isprintable():  # most text: nothing to normalise or to find
+        return text.strip()
     text = unicodedata.normalize("NFC", text).strip()
     if found := _FORBIDDEN.search(text):
         raise PydanticCustomError(
@@ -211,6 +213,8 @@ def same_json(one: Any, other: Any) -> bool:
 
 def settings_fault(settings: Mapping[str, Any]) -> tuple[str, str] | None:
     """The limit that these settings exceed, as (error code, detail), or None."""
+    if not settings:
+        return None
     if len(settings) > SETTINGS_KEYS:
         return (
             "too-many-keys",
