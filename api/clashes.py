@@ -6,7 +6,7 @@ from typing import Any
 from api.pointers import escape
 from api.views import table_view
 from application.base import Stale
-from domain.table_def import Changes
+from domain.table_details import Changes
 from domain.values import merge_patch, same_json
 
 Clash = dict[str, Any]

@@ -17,7 +17,7 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
 from domain.base import Context
-from domain.table_def import Details
+from domain.table_details import Details
 from domain.values import Settings
 
 COMPANY = UUID("019ab3f2-0000-7000-8000-000000000001")

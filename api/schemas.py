@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from api.views import EXAMPLE_ID
-from domain.table_def import Changes, Copy, Details
+from domain.table_details import Changes, Copy, Details
 from domain.values import Name, Settings, line, merge_patch, plain_text, settings_fault
 
 State = Literal["active", "deleted", "all"]

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -16,8 +14,7 @@ from api.answers import BODY, EVERY, failures, found, moved, reads, writes
 from api.auth import requires
 from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
-from api.errors import ApiError
-from api.ids import new_id
+from api.reading import catch_up, unless_known
 from api.schemas import (
     ConditionalHeaders,
     CopyOptions,
@@ -31,10 +28,9 @@ from api.schemas import (
     WriteQuery,
 )
 from api.views import EXAMPLE_ID, Suggestion, Table, TablePage, table_view
+from api.write_request import write_request
 from application.base import Outcome, Request, Stale
-from application.event_store.store import IdempotencyKey
 from application.feed import event_data, public_type
-from domain.base import Context
 from domain.errors import TableDeleted
 from domain.values import Slug
 from projections.table_def_queries import Filter, TableRow
@@ -46,8 +42,6 @@ HIDDEN = ("not-found", "table-deleted", "table-purged")
 GONE = ("not-found", "table-purged", "version-mismatch")
 TableId = Annotated[UUID, Path(description="The table.", examples=[EXAMPLE_ID])]
 TableSlug = Annotated[Slug, Path(description="Its slug, or a former one.", examples=["orders"])]
-POSITION = re.compile(r"[0-9]{1,18}")
-DEFAULT_WAIT, LONGEST_WAIT = 2.0, 30.0  # seconds
 
 router = APIRouter(
     prefix="/api/tables",
@@ -65,7 +59,7 @@ async def create_table(
     new: Annotated[NewTable, Body()],
 ) -> Response:
     """Create a table."""
-    request = _request(call, "create", query, headers)
+    request = write_request(call, "create", query, headers)
     return _created(call, request, await call.services.table_defs.create(request, new))
 
 
@@ -74,7 +68,7 @@ async def list_tables(
     call: Call, query: Annotated[ListQuery, Query()], headers: Annotated[ReadHeaders, Header()]
 ) -> Response:
     """List the tables of the company."""
-    await _catch_up(call, headers)
+    await catch_up(call, headers)
     wanted = _filter(call, query)
     caller_id, signer = call.caller.actor_id, call.services.cursors
     after = None if query.cursor is None else signer.verify(query.cursor, caller_id, wanted)
@@ -86,7 +80,7 @@ async def list_tables(
     answer = {"Event-Position": str(page.position), "ETag": etag}
     if cursor:
         answer["Link"] = f'<{_next_page(call, cursor)}>; rel="next"'
-    return _unless_known(headers, body, answer)
+    return unless_known(headers, body, answer)
 
 
 @router.get("/slug-suggestion", dependencies=READ, responses=found(Suggestion) | failures(*EVERY))
@@ -104,7 +98,7 @@ async def get_table_by_slug(
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
     """Read one table by its slug; a slug that it had before redirects to the present one."""
-    await _catch_up(call, headers)
+    await catch_up(call, headers)
     tables, company_id = call.services.tables, call.caller.company_id
     id, present, current = await tables.id_by_slug(company_id, slug)
     if not current:
@@ -123,7 +117,7 @@ async def get_table(
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
     """Read one table."""
-    await _catch_up(call, headers)
+    await catch_up(call, headers)
     return _shown(await call.services.tables.one(call.caller.company_id, id), query, headers)
 
 
@@ -141,7 +135,7 @@ async def change_table(
     changes: Annotated[TableChanges, Body()],
 ) -> Response:
     """Change any mix of fields in one atomic step."""
-    request = _request(call, "change", query, headers)
+    request = write_request(call, "change", query, headers)
     try:
         outcome = await call.services.table_defs.change(id, request, changes)
     except Stale as stale:
@@ -157,7 +151,7 @@ async def delete_table(
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
     """Put a table aside; deleting a deleted one does nothing."""
-    request = _request(call, "delete", query, headers)
+    request = write_request(call, "delete", query, headers)
     return _changed(call, request, await call.services.table_defs.delete(id, request), 204)
 
 
@@ -169,7 +163,7 @@ async def restore_table(
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
     """Bring a deleted table back; restoring a live one does nothing."""
-    request = _request(call, "restore", query, headers)
+    request = write_request(call, "restore", query, headers)
     return _changed(call, request, await call.services.table_defs.restore(id, request))
 
 
@@ -186,7 +180,7 @@ async def purge_table(
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
     """End a deleted table for ever; its slug is free again."""
-    request = _request(call, "purge", query, headers)
+    request = write_request(call, "purge", query, headers)
     return _changed(call, request, await call.services.table_defs.purge(id, request), 204)
 
 
@@ -204,43 +198,8 @@ async def duplicate_table(
     own: Annotated[CopyOptions, Body(default_factory=CopyOptions)],
 ) -> Response:
     """Copy a table, by default as "X copy"."""
-    request = _request(call, "duplicate", query, headers)
+    request = write_request(call, "duplicate", query, headers)
     return _created(call, request, await call.services.table_defs.duplicate(id, request, own))
-
-
-def _request(call: Call, command: str, query: WriteQuery, headers: WriteHeaders) -> Request:
-    caller = call.caller
-    if_match = headers.if_match if isinstance(headers, ConditionalHeaders) else None
-    traceparent = call.scope["traceparent"]
-    context = Context(
-        company_id=caller.company_id,
-        actor_id=caller.actor_id,
-        actor_kind=caller.actor_kind,
-        occurred_at=datetime.now(UTC),
-        new_id=new_id,
-        request_id=call.request_id,
-        correlation_id=traceparent.split("-")[1] if traceparent else call.request_id,
-        command=command,
-        traceparent=traceparent,
-        reason=headers.reason,
-    )
-    return Request(context, if_match, _idempotency(call, headers), query.dry_run)
-
-
-def _idempotency(call: Call, headers: WriteHeaders) -> IdempotencyKey | None:
-    """The key with a hash of all that makes the request what it is."""
-    if headers.idempotency_key is None:
-        return None
-    content = json.loads(call.content) if call.content else None
-    parts = [
-        call.method,
-        call.url.path,
-        call.url.query,
-        call.headers.get("if-match", ""),
-        json.dumps(content, sort_keys=True),
-    ]
-    digest = hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-    return IdempotencyKey(headers.idempotency_key, digest)
 
 
 def _created(call: Call, request: Request, outcome: Outcome) -> Response:
@@ -269,37 +228,11 @@ def _rehearsed(outcome: Outcome) -> Response:
     return Response(to_json(body), media_type="application/json")
 
 
-async def _catch_up(call: Call, headers: ReadHeaders) -> None:
-    """Wait for the position that the caller asks for, or briefly for the company's own writes."""
-    progress = call.services.progress
-    if headers.min_position is None:
-        await progress.own_writes(call.caller.company_id)
-        return
-    if not POSITION.fullmatch(headers.min_position):
-        raise ApiError("invalid-position")
-    if not await progress.reach(int(headers.min_position), _wait(headers.prefer)):
-        raise ApiError("projection-behind", f"The read model is at position {progress.position}.")
-
-
-def _wait(prefer: str | None) -> float:
-    """The seconds of `Prefer: wait=…` (RFC 7240)."""
-    found = re.search(r"(?:^|[,;\s])wait=(\d{1,4})", prefer or "")
-    return min(float(found[1]), LONGEST_WAIT) if found else DEFAULT_WAIT
-
-
 def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:
     if row.deleted_at and query.state == "active":
         raise TableDeleted(row.id, row.deleted_at)
     answer = {"ETag": f'"{row.version}"', "Event-Position": str(row.position)}
-    return _unless_known(headers, row.json.encode(), answer)
-
-
-def _unless_known(headers: ReadHeaders, body: bytes, answer: dict[str, str]) -> Response:
-    """The body, or 304 if the caller has it already."""
-    known = [tag.strip().removeprefix("W/") for tag in (headers.if_none_match or "").split(",")]
-    if answer["ETag"] in known or known == ["*"]:
-        return Response(status_code=304, headers=answer)
-    return Response(body, 200, answer, "application/json")
+    return unless_known(headers, row.json.encode(), answer)
 
 
 def _filter(call: Call, query: ListQuery) -> Filter:

@@ -11,7 +11,8 @@ from application.base import Application, Outcome, Request, existing, idempotenc
 from application.errors import AppendBusy, Refused, SlugTaken
 from application.event_store.store import EventStore
 from domain import slugs
-from domain.table_def import Changes, Copy, Details, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Changes, Copy, Details
 
 ROUNDS = 100
 

@@ -22,7 +22,7 @@ from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
 from benchmarks.load import CREATE, GET, PATCH, Client, median_ms, versions, wrk, wrk_p50
 from benchmarks.service import COMPANY, SMALL_COMPANY, Service, context, running
-from domain.table_def import Changes, Details
+from domain.table_details import Changes, Details
 from projections.rebuild import rebuild
 from projections.table_def_queries import LIST, Filter, list_params
 from projections.table_defs import TableDefsProjection

@@ -31,7 +31,8 @@ from api.settings import Settings
 from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
 from domain.base import Context
 from domain.recorded import Recorded
-from domain.table_def import Details, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Details
 
 COMPANY = UUID("019ab3f2-0000-7000-8000-0000000000b1")
 SMALL_COMPANY = UUID("019ab3f2-0000-7000-8000-0000000000b2")

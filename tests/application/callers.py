@@ -9,7 +9,7 @@ from application.base import Request
 from application.event_store.in_memory import InMemoryEventStore
 from application.event_store.store import Append, IdempotencyKey, Receipt
 from domain.recorded import Recorded
-from domain.table_def import Changes, Copy, Details
+from domain.table_details import Changes, Copy, Details
 from tests.domain.vocabulary import COMPANY, context, parsed
 
 OURS, THEIRS = COMPANY, UUID(int=2_000_000)

@@ -8,7 +8,8 @@ import pytest
 from application.feed import event_data, feed_item, public_type
 from domain.base import Event
 from domain.recorded import Recorded, event_classes
-from domain.table_def import Copy, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Copy
 from tests.domain.vocabulary import (
     ACTOR,
     COMPANY,

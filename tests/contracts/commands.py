@@ -9,7 +9,8 @@ from uuid_utils.compat import uuid7
 
 from application.event_store.store import Append, IdempotencyKey
 from domain.base import Context
-from domain.table_def import Changes, Details, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Changes, Details
 
 
 def context(company_id: UUID) -> Context:

@@ -16,7 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from application.event_store.postgres import PostgresEventStore
 from domain.base import replay
 from domain.recorded import Recorded, encode
-from domain.table_def import Changes, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Changes
 from tests.contracts.commands import command, context, new_table
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from domain.base import CreatedEvent, Event, replay
 from domain.errors import DomainError, InvalidValue, NotDeleted, TableDeleted, TablePurged
 from domain.recorded import decode, encode, event_classes
-from domain.table_def import Copy, Details, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Copy, Details
 from domain.values import Name
 from tests.domain.vocabulary import (
     ACTOR,

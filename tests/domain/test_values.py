@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from domain.errors import InvalidValue
-from domain.table_def import Details, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Details
 from domain.values import (
     DEFAULT_SETTINGS,
     Color,

@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 from domain.base import Context, Event, replay
-from domain.table_def import Changes, Details, TableDef
+from domain.table_def import TableDef
+from domain.table_details import Changes, Details
 
 COMPANY, ACTOR, TABLE, WORKSPACE = (UUID(int=n) for n in range(1, 5))
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -19,7 +19,7 @@ from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
 from domain.base import Context
 from domain.recorded import event_classes
-from domain.table_def import Changes, Details
+from domain.table_details import Changes, Details
 from projections.base import connect, live_schema
 from projections.follower import Follower
 from projections.projector import Projector
