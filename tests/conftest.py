@@ -15,12 +15,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from api.bootstrap import PROJECTOR_ROLE
 from api.embedded_postgres import attach
 from api.migrations import migrate
+
+# The same examples at each run: a red run is red again, and a green one tells nothing by chance.
+settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)
+settings.load_profile("deterministic")
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "dynamic_tables_template"
