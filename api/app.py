@@ -30,6 +30,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with services(settings, database_url) as opened:
             app.state.services = opened
+            app.state.caught_up = False
             # What lives now lives until the end: the collector need not look at it again.
             gc.freeze()
             gc.set_threshold(50_000, 50, 100)

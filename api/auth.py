@@ -38,7 +38,11 @@ SELECT id, company_id, role, secret_hash, expires_at, revoked_at,
   FROM access.api_keys
  WHERE id = ANY(%s)
 """
-NOTE_USE = "UPDATE access.api_keys SET last_used_at = now() WHERE id = %s RETURNING id"
+NOTE_USE = """
+UPDATE access.api_keys SET last_used_at = now()
+ WHERE id = ANY(%s) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+RETURNING id, true
+"""
 
 bearer = HTTPBearer(
     bearerFormat="dtk_<id>_<secret>",
@@ -89,6 +93,7 @@ class ApiKeys:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._found: Coalescer[UUID, ApiKey] = Coalescer(self._fetch)
+        self._used: Coalescer[UUID, bool] = Coalescer(self._note)
 
     async def get(self, id: UUID) -> ApiKey | None:
         """The key of this id, whatever became of it."""
@@ -98,7 +103,10 @@ class ApiKeys:
         """Keep when a key was used last, to the minute; a database that only reads may refuse."""
         if key.not_seen_lately:
             with contextlib.suppress(Fault, psycopg.errors.ReadOnlySqlTransaction):
-                await self._session.fetch(NOTE_USE, (key.id,))
+                await self._used.get(key.id)
+
+    async def _note(self, ids: Sequence[UUID]) -> Mapping[UUID, bool]:
+        return dict(await self._session.fetch(NOTE_USE, (list(ids),)))
 
     async def _fetch(self, ids: Sequence[UUID]) -> Mapping[UUID, ApiKey]:
         rows = await self._session.fetch(FIND_KEYS, (list(ids),))

@@ -20,6 +20,7 @@ BODY_LIMIT = 256 * 1024
 DISCARD_LIMIT, DISCARD_SECONDS = 64 * 1024 * 1024, 5.0
 DEPTH_LIMIT = 32
 INTEGER_LIMIT = 2**53
+SMALLEST = 1e-15
 
 
 async def read_body(receive: Receive, limit: int = BODY_LIMIT) -> bytes:
@@ -108,8 +109,8 @@ def _integer(digits: str) -> int:
 
 def _number(digits: str) -> float:
     value = float(digits)
-    if abs(value) > INTEGER_LIMIT:  # 1e300 would come back from jsonb as an integer of 301 digits
-        raise _Unsafe
+    if abs(value) > INTEGER_LIMIT or _is_tiny(value):
+        raise _Unsafe  # jsonb would write 1e300 and 1e-300 out, with all their digits
     return value
 
 
@@ -162,6 +163,8 @@ def _fault(value: Any, depth: int) -> tuple[str, str] | None:
         return ("invalid-text", "contains NUL or a lone surrogate") if _unstorable(value) else None
     if isinstance(value, int | float) and abs(value) > INTEGER_LIMIT:
         return "number-too-large", "is beyond what a double can hold exactly"
+    if isinstance(value, float) and _is_tiny(value):
+        return "number-too-small", f"is nearer to zero than {SMALLEST}"
     if isinstance(value, dict | list) and depth >= DEPTH_LIMIT:
         return "too-deep", f"nests more than {DEPTH_LIMIT} levels"
     if isinstance(value, _Duplicate):
@@ -169,6 +172,10 @@ def _fault(value: Any, depth: int) -> tuple[str, str] | None:
     if isinstance(value, dict) and any(map(_unstorable, value)):
         return "invalid-text", "has a key that contains NUL or a lone surrogate"
     return None
+
+
+def _is_tiny(number: float) -> bool:
+    return 0 < abs(number) < SMALLEST
 
 
 def _unstorable(text: str) -> bool:

@@ -14,10 +14,9 @@ from starlette.responses import Response
 
 from api.clashes import Clash, StaleChange, clashes
 from api.problems import CATALOGUE
-from api.views import rfc3339
 from application.base import Stale
 from application.errors import AppendBusy, Fault, KeyReused
-from application.feed import feed_item
+from application.feed import feed_item, rfc3339
 from application.table_defs import SlugHeld
 from domain.errors import (
     DomainError,
@@ -128,12 +127,13 @@ def _(error: InvalidValue) -> ApiError:
 def _(error: SlugHeld) -> ApiError:
     holder = "a deleted table" if error.holder_deleted_at else "another table"
     remedy = "Restore or purge it, or choose" if error.holder_deleted_at else "Choose"
+    deleted_at = error.holder_deleted_at
     return ApiError(
         "slug-taken",
         f"'{error.slug}' belongs to {holder}. {remedy} '{error.suggestion}'.",
         errors=[{"pointer": "/slug", "code": "taken", "detail": "is in use"}],
         suggestion=error.suggestion,
-        heldBy={"id": error.holder_id, "deletedAt": rfc3339(error.holder_deleted_at)},
+        heldBy={"id": error.holder_id, "deletedAt": deleted_at and rfc3339(deleted_at)},
     )
 
 

@@ -18,18 +18,22 @@ from starlette.staticfiles import StaticFiles
 from api.answers import failures, found, text
 from api.errors import ApiError
 from api.metrics import HEAD, LAG, PARKED, PROJECTED
+from api.migrations import PROJECTIONS
 from api.problems import CATALOGUE
 from api.views import Health
 from application.errors import Fault
+from projections.base import live_schema
 
 LAG_QUERY = """
 SELECT projection, position,
        coalesce((SELECT max(position) FROM event_store.events), 0),
        (SELECT count(*) FROM projections.parked WHERE parked.projection = positions.projection)
   FROM projections.positions
- WHERE right(projection, 5) <> '_next'
+ WHERE projection = ANY(%s)
 """
+LIVE = [live_schema(projection) for projection in PROJECTIONS]
 FIGURES = 'dynamic_tables_projection_lag_events{projection="table_defs_v1"} 0.0'
+LAG_AT_START = 100  # events; as many may arrive while we look
 LARGEST_LAG = 10_000  # events; beyond, lists are too old to be called ready
 
 router = APIRouter(tags=["operation"], generate_unique_id_function=lambda route: route.name)
@@ -46,12 +50,18 @@ async def livez() -> Response:
     responses=found(Health) | failures("unavailable", "projection-behind", "internal"),
 )
 async def readyz(request: Request) -> Response:
-    """The process can serve: the database answers, and the read models are not far behind."""
+    """The process can serve: the database answers, and the read models are not far behind.
+
+    A process that has just started waits until each read model has caught up once: a new version of
+    one starts empty, and the release before serves from the old one until then.
+    """
     projections = await _projections(request)
-    behind = [p["projection"] for p in projections if p["lag"] > LARGEST_LAG]
+    allowed = LARGEST_LAG if request.app.state.caught_up else LAG_AT_START
+    behind = [p["projection"] for p in projections if p["lag"] > allowed]
     if behind:
         detail = f"Far behind: {', '.join(behind)}."
         raise ApiError("projection-behind", detail, projections=projections)
+    request.app.state.caught_up = True
     degraded = any(p["parked"] for p in projections)
     body = {"status": "degraded" if degraded else "ok", "projections": projections}
     return JSONResponse(body)
@@ -110,7 +120,7 @@ def mount_docs(app: FastAPI) -> None:
 
 
 async def _projections(request: Request) -> list[dict[str, Any]]:
-    rows = await request.app.state.services.session.fetch(LAG_QUERY)
+    rows = await request.app.state.services.session.fetch(LAG_QUERY, (LIVE,))
     for name, position, head, parked in rows:
         HEAD.set(head)
         PROJECTED.labels(name).set(position)

@@ -19,6 +19,7 @@ import uvloop
 
 from api.app import create_app
 from api.bootstrap import API_ROLE, as_role
+from api.protocol import BoundedProtocol
 from api.settings import Settings
 from projections.base import Projection
 from projections.projector import Projector, housekeeping
@@ -123,7 +124,7 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
     config = uvicorn.Config(
         create_app(settings, database_url),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         log_level=None,

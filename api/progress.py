@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from application.errors import StoreUnavailable
-from application.event_store.session import connect
+from application.event_store.session import ANSWER_TIMEOUT, connect
 
 POSITION = "SELECT position FROM projections.positions WHERE projection = %s"
 POLL = 1.0  # seconds; also how it works on a replica, where LISTEN is refused
@@ -26,7 +26,6 @@ class Progress:
 
     def __init__(self, conninfo: str, schema: str) -> None:
         self.position = 0
-        self.connected = False
         self._conninfo = conninfo
         self._schema = schema
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -72,18 +71,19 @@ class Progress:
                     await self._listen(connection)
             except (psycopg.Error, OSError, StoreUnavailable) as error:
                 logger.warning("lost sight of the projection: %s", str(error).strip())
-            self.connected = False
+            self.position = 0  # what a crash takes back was not reached; ask when it is back
             await asyncio.sleep(POLL)
 
     async def _listen(self, connection: AsyncConnection) -> None:
-        with contextlib.suppress(psycopg.errors.FeatureNotSupported):
+        # A replica refuses to LISTEN; there the poll alone tells.
+        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
             await connection.execute(f"LISTEN dynamic_tables_{self._schema}".encode())
         while True:
             # A position that was announced but lost in a crash counts for nothing: ask, then set.
-            cursor = await connection.execute(POSITION, (self._schema,))
-            row = await cursor.fetchone()
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                cursor = await connection.execute(POSITION, (self._schema,))
+                row = await cursor.fetchone()
             self._reached(row[0] if row else 0)
-            self.connected = True
             async for notify in connection.notifies(timeout=POLL):
                 self._reached(max(self.position, int(notify.payload)))
 

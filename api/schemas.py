@@ -23,8 +23,8 @@ from domain.values import Name, Settings, line, merge_patch, plain_text, setting
 
 State = Literal["active", "deleted", "all"]
 _ETAG = '(W/)?"[!#-~]*"'
-_ETAGS = f"{_ETAG}(, ?{_ETAG})*"
-_VERSION = re.compile(r'(?:^|[, ])"([0-9]{1,9})"(?=$|[, ])')
+_ETAGS = f"{_ETAG}([ \\t]*,[ \\t]*{_ETAG})*"
+_VERSION = re.compile(r'(?:^|[,\s])"([0-9]{1,9})"(?=$|[,\s])')
 
 
 def _versions(header: Any) -> Any:
@@ -219,9 +219,10 @@ class NewTable(Details):
         return settings
 
     model_config = ConfigDict(
+        populate_by_name=False,
         json_schema_extra={
             "examples": [{"name": "Orders", "color": "#1a73e8", "settings": {"enableForm": True}}]
-        }
+        },
     )
 
 
@@ -229,13 +230,16 @@ class TableChanges(Changes):
     """A merge patch (RFC 7396): absent = keep, null = clear."""
 
     model_config = ConfigDict(
+        populate_by_name=False,
         json_schema_extra={
             "examples": [{"name": "Sales orders", "settings": {"defaultView": "kanban"}}]
-        }
+        },
     )
 
 
 class CopyOptions(Copy):
     """What a copy has of its own; the rest is the original's."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Orders 2027"}]})
+    model_config = ConfigDict(
+        populate_by_name=False, json_schema_extra={"examples": [{"name": "Orders 2027"}]}
+    )

@@ -1,6 +1,6 @@
 """The shapes of answers: what is shown, and what the OpenAPI document says of it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
+from application.feed import rfc3339
 from domain.table_def import TableDef
 from domain.values import DEFAULT_SETTINGS, Settings
 
@@ -136,13 +137,6 @@ class Health(BaseModel):
     projections: list[dict[str, Any]] = []
 
 
-def rfc3339(moment: datetime | None) -> str | None:
-    """UTC with microseconds, as Postgres writes it in our queries."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def table_view(table: TableDef) -> dict[str, Any]:
     """A table as JSON, equal to what the read model will show."""
     return {
@@ -160,6 +154,6 @@ def table_view(table: TableDef) -> dict[str, Any]:
         "createdAt": rfc3339(table.created_on),
         "updatedBy": str(table.updated_by),
         "updatedAt": rfc3339(table.modified_on),
-        "deletedAt": rfc3339(table.deleted_at),
+        "deletedAt": table.deleted_at and rfc3339(table.deleted_at),
         "version": table.version,
     }

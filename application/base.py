@@ -13,6 +13,7 @@ from domain.base import Aggregate, Context, Event, replay
 from domain.errors import NotFound
 from domain.recorded import Recorded
 
+PATIENCE = 2.0  # seconds to wait for one's turn
 ATTEMPTS = 20  # against other processes; inside one, commands on an aggregate queue up
 
 
@@ -56,13 +57,20 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, key: Hashable) -> AsyncIterator[None]:
-        """Wait for one's turn under this key; None = no need to wait."""
+        """Wait for one's turn under this key; None = no need to wait.
+
+        Raises:
+            AppendBusy: the others take too long.
+        """
         if key is None:
             yield
             return
         with self._queued(key) as lock:
-            async with lock:
+            await _acquire(lock)
+            try:
                 yield
+            finally:
+                lock.release()
 
     @contextmanager
     def _queued(self, key: Hashable) -> Iterator[asyncio.Lock]:
@@ -74,6 +82,17 @@ class Turns:
             lock, users = self._locks.pop(key)
             if users > 1:
                 self._locks[key] = (lock, users - 1)
+
+
+async def _acquire(lock: asyncio.Lock) -> None:
+    if not lock.locked():
+        await lock.acquire()
+        return
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await lock.acquire()
+    except TimeoutError:
+        raise AppendBusy from None
 
 
 class Application:
@@ -133,9 +152,9 @@ class Application:
         if receipt := await self.recall(request):
             return await self.replay(receipt)
         aggregate = existing(recorded, request.context.company_id)
-        _check_precondition(request, aggregate, recorded)
         held = self.holds(aggregate)
-        decide(aggregate)
+        decide(aggregate)  # what is refused at any version needs no precondition (RFC 9110, 13.2.1)
+        _check_precondition(request, recorded)
         if not aggregate.pending_events and request.idempotency is None:
             return Outcome(aggregate, _present(recorded))
         return await self.append(aggregate, request, held, recorded[-1].position)
@@ -174,11 +193,10 @@ def _present(recorded: Sequence[Recorded]) -> Receipt:
     )
 
 
-def _check_precondition(
-    request: Request, aggregate: Aggregate, recorded: Sequence[Recorded]
-) -> None:
-    if request.if_match is None or aggregate.version in request.if_match:
+def _check_precondition(request: Request, recorded: Sequence[Recorded]) -> None:
+    version = len(recorded)
+    if request.if_match is None or version in request.if_match:
         return
-    known = max((v for v in request.if_match if 0 < v < aggregate.version), default=None)
+    known = max((v for v in request.if_match if 0 < v < version), default=None)
     base = _at(recorded, known) if known else None
-    raise Stale(base, aggregate, recorded[known:] if known else ())
+    raise Stale(base, _at(recorded, version), recorded[known:] if known else ())

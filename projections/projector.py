@@ -15,6 +15,7 @@ EVENTS_CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
 SILENCE = 5.0  # seconds; a leader that shows no life for so long loses its place
 BATCH = 500
+ANSWER_TIMEOUT = 30.0  # seconds; a connection that says nothing for longer is given up
 FORGET_KEYS = """
 DELETE FROM event_store.idempotency_keys
  WHERE (company_id, key) IN (
@@ -85,7 +86,9 @@ class Projector:
             logger.info("%s: leads from position %s", self._schema, follower.position)
             while True:
                 self._woken.clear()
-                if not await follower.step(BATCH):
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    moved = await follower.step(BATCH)
+                if not moved:
                     await self._wait()
 
     async def _wait(self) -> None:

@@ -12,6 +12,7 @@ import psycopg
 
 from application.batching import Batcher, Coalescer
 from application.errors import (
+    AppendBusy,
     Fault,
     KeyReused,
     SlugTaken,
@@ -135,7 +136,10 @@ class PostgresEventStore:
     async def _resolve(self, batch: Sequence[Append]) -> Sequence[Answer]:
         """Find out what became of a batch whose acknowledgement was lost."""
         document = json.dumps([_trace(index, append) for index, append in enumerate(batch)])
-        rows = await self._writes.fetch(RESOLVE, (document, self._writes.backend))
+        try:
+            rows = await self._writes.fetch(RESOLVE, (document, self._writes.backend))
+        except AppendBusy as busy:  # which would say that nothing was stored
+            raise StoreUnavailable("the connection broke; what was stored is unknown") from busy
         stored = {index: Receipt(*receipt) for index, *receipt in rows}
         lost = StoreUnavailable("the connection broke; nothing was stored")
         return [stored.get(index, lost) for index in range(len(batch))]

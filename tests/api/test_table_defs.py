@@ -8,6 +8,7 @@ from httpx import AsyncClient, Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.edge import SMALLEST
 from domain.values import DEFAULT_SETTINGS, merge_patch
 from tests.api.conftest import Service
 
@@ -425,7 +426,7 @@ def _text(most: int, least: int = 1) -> st.SearchStrategy[str]:
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _text(20, 0)
-    | st.floats(-1e15, 1e15, allow_nan=False),
+    | st.floats(-1e15, 1e15, allow_nan=False).filter(lambda x: x == 0 or abs(x) >= SMALLEST),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text(8), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip

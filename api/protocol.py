@@ -1,0 +1,36 @@
+"""HTTP/1.1 as uvicorn speaks it, with a limit on what precedes a body: the parser has none."""
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_LIMIT = 64 * 1024  # bytes of request line and headers
+REFUSAL = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a request whose head does not end in time, before it fills the memory."""
+
+    _head_size = 0
+    _in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived; hang up on an endless head."""
+        self._head_size += len(data)
+        super().data_received(data)
+        if not self._in_head:
+            self._head_size = 0
+        elif self._head_size > HEAD_LIMIT and not self.transport.is_closing():
+            self.transport.write(REFUSAL)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A head ends."""
+        self._in_head = False
+        super().on_headers_complete()
