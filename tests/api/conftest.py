@@ -18,6 +18,7 @@ from api import keys
 from api.app import create_app
 from api.bootstrap import PROJECTOR_ROLE, as_role
 from api.keys import NewKey
+from api.protocol import BoundedProtocol
 from api.settings import Settings
 from projections.projector import Projector
 from projections.table_defs import TableDefsProjection
@@ -123,7 +124,9 @@ async def stranger(service: Service) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def port(service: Service) -> AsyncIterator[int]:
     """The service behind a real server."""
-    config = uvicorn.Config(service.app, port=0, lifespan="off", log_level="critical")
+    config = uvicorn.Config(
+        service.app, port=0, http=BoundedProtocol, lifespan="off", log_level="critical"
+    )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())

@@ -1,6 +1,7 @@
 """Hostile and broken input: a clear refusal that points at it; nothing stored, nothing broken."""
 
 import asyncio
+import contextlib
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -280,3 +281,17 @@ async def test_any_text_is_stored_as_it_is_shown_or_refused(
         read = await client.get(answer.headers["location"])
         assert read.json() == answer.json()
         assert answer.json()["settings"]["free"] == other
+
+
+async def test_a_head_without_an_end_is_cut_off(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ")
+    answer = b""
+    with contextlib.suppress(ConnectionError):  # it may hang up before we have read why
+        for _ in range(1000):
+            writer.write(b"a" * 1024)
+            await writer.drain()
+        answer = await reader.read()
+    assert writer.transport.is_closing() or reader.at_eof()
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
+    writer.close()
