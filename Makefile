@@ -26,7 +26,12 @@ lint: $(VENV)/.installed-dev
 
 # Known vulnerabilities of what we depend on; says so when the advisories cannot be reached.
 audit: $(VENV)/.installed-dev
-	$(BIN)/pip-audit --require-hashes --disable-pip --timeout 10 -r requirements.lock
+	@found=$$($(BIN)/pip-audit --require-hashes --disable-pip --timeout 10 \
+		-r requirements.lock 2>&1); status=$$?; \
+	if [ $$status -eq 0 ]; then echo "$$found" | head -n 3; \
+	elif echo "$$found" | grep -q 'known vulnerabilit'; then echo "$$found"; exit 1; \
+	else echo "Nothing was audited, the advisories cannot be reached:"; \
+		echo "$$found" | tail -n 1; fi
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks

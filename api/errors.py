@@ -131,7 +131,7 @@ def _(error: SlugHeld) -> ApiError:
     return ApiError(
         "slug-taken",
         f"'{error.slug}' belongs to {holder}. {remedy} '{error.suggestion}'.",
-        errors=[{"pointer": "/slug", "code": "taken", "detail": "is in use"}],
+        errors=[{"pointer": "/slug", "in": "body", "code": "taken", "detail": "is in use"}],
         suggestion=error.suggestion,
         heldBy={"id": error.holder_id, "deletedAt": deleted_at and rfc3339(deleted_at)},
     )

@@ -1,5 +1,6 @@
 """What happens to every request: an id, a metric, and an answer even when something breaks."""
 
+import asyncio
 import re
 import time
 
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import errors
 from api.ids import new_id
 from api.metrics import REQUESTS, SECONDS
+from application.errors import StoreUnavailable
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(
@@ -47,10 +49,12 @@ class Requests:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if status:
                 raise
-            response = errors.respond(error, Request(scope))
+            stopped = isinstance(error, asyncio.CancelledError)  # at the end of the grace period
+            cause = StoreUnavailable("we are stopping") if stopped else error
+            response = errors.respond(cause, Request(scope))  # type: ignore[arg-type]
             await response(scope, receive, sending)
         finally:
             _measure(scope, status, time.perf_counter() - started)
@@ -63,7 +67,7 @@ def _identify(scope: Scope) -> list[tuple[bytes, bytes]]:
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = new_id().hex.encode()
     scope["request_id"] = request_id.decode()
-    echoed = [(b"x-request-id", request_id)]
+    echoed = [(b"x-request-id", request_id), (b"x-content-type-options", b"nosniff")]
     traceparent = given.get(b"traceparent", b"")
     scope["traceparent"] = None
     if _TRACEPARENT.fullmatch(traceparent):

@@ -50,6 +50,10 @@ class Progress:
         if self._written.get(company_id, 0) <= self.position:
             self._written.pop(company_id, None)
 
+    def behind(self, company_id: UUID) -> bool:
+        """Whether a company wrote through this process what it cannot read yet."""
+        return self._written.get(company_id, 0) > self.position
+
     async def reach(self, position: int, timeout: float) -> bool:
         """Wait until the read model is at a position; False if it takes longer than `timeout` s."""
         if self.position >= position:

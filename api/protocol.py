@@ -1,4 +1,10 @@
-"""HTTP/1.1 as uvicorn speaks it, with a limit on what precedes a body: the parser has none."""
+"""HTTP/1.1 as uvicorn speaks it, but for two things that its parser does not do for us.
+
+It has no limit on what precedes a body; and it drops the body of a request that offers an upgrade,
+as HTTP/2 clients do, where an unknown offer is to be ignored (RFC 9110, 7.8).
+"""
+
+import re
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -7,6 +13,9 @@ REFUSAL = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
+
+
+_UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -18,7 +27,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; hang up on an endless head."""
         self._head_size += len(data)
-        super().data_received(data)
+        super().data_received(_without_upgrade(data) if self._in_head else data)
         if not self._in_head:
             self._head_size = 0
         elif self._head_size > HEAD_LIMIT and not self.transport.is_closing():
@@ -34,3 +43,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """A head ends."""
         self._in_head = False
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A body ends; another head may follow."""
+        self._in_head, self._head_size = True, 0
+        super().on_message_complete()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest

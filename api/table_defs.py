@@ -14,6 +14,7 @@ from api.answers import BODY, EVERY, failures, found, moved, reads, writes
 from api.auth import requires
 from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
+from api.errors import ApiError
 from api.reading import catch_up, unless_known
 from api.schemas import (
     ConditionalHeaders,
@@ -31,7 +32,7 @@ from api.views import EXAMPLE_ID, Suggestion, Table, TablePage, table_view
 from api.write_request import write_request
 from application.base import Outcome, Request, Stale
 from application.feed import event_data, public_type
-from domain.errors import TableDeleted
+from domain.errors import NotFound, TableDeleted
 from domain.values import Slug
 from projections.table_def_queries import Filter, TableRow
 
@@ -118,7 +119,13 @@ async def get_table(
 ) -> Response:
     """Read one table."""
     await catch_up(call, headers)
-    return _shown(await call.services.tables.one(call.caller.company_id, id), query, headers)
+    try:
+        row = await call.services.tables.one(call.caller.company_id, id)
+    except NotFound:
+        if call.services.progress.behind(call.caller.company_id):  # it may exist all the same
+            raise ApiError("projection-behind") from None
+        raise
+    return _shown(row, query, headers)
 
 
 @router.patch(

@@ -295,3 +295,22 @@ async def test_a_head_without_an_end_is_cut_off(port: int) -> None:
     assert writer.transport.is_closing() or reader.at_eof()
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
     writer.close()
+
+
+async def test_an_offer_to_upgrade_is_ignored_and_the_body_is_heard(
+    service: Service, port: int
+) -> None:
+    token = service.tokens[service.ours, "admin"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for name in (b"One", b"Two"):  # on one connection
+        body = b'{"name":"%b"}' % name
+        writer.write(
+            b"POST /api/tables HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+            b"Upgrade: h2c\r\nContent-Type: application/json\r\nAuthorization: Bearer %b\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (token.encode(), len(body), body)
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 201 ")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        assert json.loads(await reader.readexactly(length))["name"] == name.decode()
+    writer.close()

@@ -88,7 +88,8 @@ async def test_a_derived_slug_takes_the_next_number_and_a_chosen_one_is_refused(
     problem = assert_problem(refused, 409, "slug-taken")
     assert problem["suggestion"] == "orders-3"
     assert problem["heldBy"] == {"id": first["id"], "deletedAt": None}
-    assert problem["errors"] == [{"pointer": "/slug", "code": "taken", "detail": "is in use"}]
+    [error] = problem["errors"]
+    assert (error["pointer"], error["in"], error["code"]) == ("/slug", "body", "taken")
     assert await service.topics() == ["Created", "Created"]
 
 
