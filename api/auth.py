@@ -21,7 +21,6 @@ from application.errors import Fault
 from application.event_store.session import Session
 from domain.base import ActorKind
 
-Role = Literal["viewer", "editor", "admin"]
 Scope = Literal["tables:read", "tables:write", "tables:purge"]
 
 SCOPES: Mapping[str, frozenset[str]] = {

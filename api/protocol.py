@@ -13,8 +13,6 @@ REFUSAL = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-type: text/plain\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 )
-
-
 _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 
 
@@ -42,6 +40,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head ends."""
         self._in_head = False
+        if self.parser.should_upgrade():  # the offer came in pieces: better no answer than half one
+            self.send_400_response("Send the request without an Upgrade header.")
+            return
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

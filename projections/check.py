@@ -18,13 +18,12 @@ from domain.base import replay
 from domain.recorded import decode
 from domain.table_def import TableDef
 from domain.values import same_json
-from projections.base import connect, live_schema
+from projections.base import POSITION, connect, live_schema
 from projections.table_defs import TableDefsProjection, searchable
 
 SCHEMA = live_schema(TableDefsProjection())
 # Before the snapshot is taken, so that a rebuild cannot put tables under it that it does not see.
 KEEP = "LOCK TABLE table_defs, purged_table_defs IN ACCESS SHARE MODE"
-POSITION = "SELECT position FROM projections.positions WHERE projection = %s"
 EVENTS = """
 SELECT originator_id, originator_version, topic, state, position
   FROM event_store.events

@@ -287,11 +287,12 @@ async def test_a_head_without_an_end_is_cut_off(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: ")
     answer = b""
-    with contextlib.suppress(ConnectionError):  # it may hang up before we have read why
-        for _ in range(1000):
-            writer.write(b"a" * 1024)
-            await writer.drain()
-        answer = await reader.read()
+    async with asyncio.timeout(10):
+        with contextlib.suppress(ConnectionError):  # it may hang up before we have read why
+            for _ in range(1000):
+                writer.write(b"a" * 1024)
+                await writer.drain()
+            answer = await reader.read()
     assert writer.transport.is_closing() or reader.at_eof()
     assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
     writer.close()
@@ -313,4 +314,22 @@ async def test_an_offer_to_upgrade_is_ignored_and_the_body_is_heard(
         assert head.startswith(b"HTTP/1.1 201 ")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         assert json.loads(await reader.readexactly(length))["name"] == name.decode()
+    writer.close()
+
+
+async def test_an_offer_to_upgrade_that_comes_in_pieces_is_refused_rather_than_half_heard(
+    service: Service, port: int
+) -> None:
+    token = service.tokens[service.ours, "admin"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /api/tables HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpg")
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.write(
+        b"rade: h2c\r\nContent-Type: application/json\r\nAuthorization: Bearer %b\r\n"
+        b'Content-Length: 12\r\n\r\n{"name":"A"}' % token.encode()
+    )
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+    assert await service.topics() == []
     writer.close()
