@@ -1,11 +1,10 @@
-"""The command line: dynamic-tables serve | project | migrate | rebuild | replay | key | openapi."""
+"""The command line: serve, project, migrate, rebuild, replay, key, company and openapi."""
 
 import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import click
 import psycopg
@@ -14,9 +13,10 @@ from psycopg import AsyncConnection
 
 from api import logs
 from api.database import Database, NotMigrated, database, require_migrated, with_database
-from api.key_commands import key
+from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
 from api.settings import Settings
+from projections.base import Projection
 
 HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 
@@ -70,21 +70,25 @@ def worker(fd: int) -> None:
 
 
 @cli.command()
-@click.option("--only", metavar="NAME", help="Only the read model of this name.")
+@click.option("--only", metavar="NAME", help="Only this one: a read model, or the cascade.")
 @click.option("--healthy", is_flag=True,
               help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
 def project(only: str | None, healthy: bool, supervised: bool) -> None:
-    """Keep the read models current; of several processes, one works and the others stand by."""
+    """Keep the read models current, and delete what was in a deleted workspace or company.
+
+    Of several processes, one works and the others stand by.
+    """
     from api import processes
-    from api.bootstrap import PROJECTOR_ROLE, as_role
+    from api.bootstrap import followers
     from api.health import check_projector
+    from api.roles import PROJECTOR_ROLE, as_role
 
     if supervised:
         processes.end_with_parent()
-    chosen = _projections(only)
     with database(Settings()) as found:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
+        chosen = _named(only, followers(conninfo))
         if healthy:
             asyncio.run(check_projector(conninfo, chosen))
             return
@@ -106,11 +110,12 @@ def migrate() -> None:
 @click.argument("name")
 def rebuild(name: str) -> None:
     """Build the read model NAME anew from the events, and swap it in."""
-    from api.bootstrap import PROJECTOR_ROLE, as_role
+    from api.migrations import READ_MODELS
+    from api.roles import PROJECTOR_ROLE, as_role
     from projections.rebuild import AlreadyRebuilding
     from projections.rebuild import rebuild as run
 
-    [chosen] = _projections(name)
+    [chosen] = _named(name, READ_MODELS)
     started = time.monotonic()
 
     async def rebuilt(found: Database) -> int:
@@ -128,7 +133,7 @@ def rebuild(name: str) -> None:
 @click.option("--check", is_flag=True, required=True, help="Compare; the only mode so far.")
 def replay(check: bool) -> None:
     """Fold every event from zero and compare with the read models and reservations."""
-    from api.bootstrap import PROJECTOR_ROLE, as_role
+    from api.roles import PROJECTOR_ROLE, as_role
     from projections.check import check as run
 
     report = with_database(lambda found: run(as_role(found.url, PROJECTOR_ROLE)), PROJECTOR_ROLE)
@@ -147,6 +152,7 @@ def openapi() -> None:
 
 
 cli.add_command(key)
+cli.add_command(company)
 
 
 def main() -> None:
@@ -164,12 +170,16 @@ def _explained(error: Exception) -> str | None:
     """What to tell whoever runs this; None for what only a programmer can read."""
     from api.health import Unhealthy
     from api.migrations import TooOld
+    from api.operator import InvalidName
     from application.errors import Fault
     from domain.errors import UnreadableEvent
 
     if isinstance(error, psycopg.Error):
         return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
-    ours = (EmbeddedPostgresError, Fault, NotMigrated, OSError, TooOld, Unhealthy, UnreadableEvent)
+    ours = (
+        EmbeddedPostgresError, Fault, InvalidName, NotMigrated, OSError, TooOld, Unhealthy,
+        UnreadableEvent,
+    )  # fmt: skip
     return str(error) if isinstance(error, ours) else None
 
 
@@ -181,13 +191,12 @@ def _wrong_settings(error: pydantic.ValidationError) -> str:
     )
 
 
-def _projections(name: str | None) -> list[Any]:
-    from api.migrations import PROJECTIONS
-
-    chosen = [p for p in PROJECTIONS if name in (None, p.name)]
+def _named(name: str | None, known: Sequence[Projection]) -> Sequence[Projection]:
+    """The one of this name, or all."""
+    chosen = [each for each in known if name in (None, each.name)]
     if not chosen:
-        known = ", ".join(p.name for p in PROJECTIONS)
-        raise click.ClickException(f"There is no read model {name!r}; there is {known}.")
+        names = ", ".join(each.name for each in known)
+        raise click.ClickException(f"There is no {name!r}; there is {names}.")
     return chosen
 
 

@@ -5,11 +5,14 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import CATALOGUE
-from api.views import EXAMPLE_ID, Rehearsal, Table, TablePage
+from api.views import EXAMPLE_ID, Rehearsal, Table
 
-EVERY = ("unauthenticated", "forbidden", "validation", "unavailable", "internal")
+EVERY = (
+    "unauthenticated", "forbidden", "validation", "rate-limited", "unavailable", "internal",
+)  # fmt: skip
 READ = (*EVERY, "invalid-position", "projection-behind")
-WRITE = (*EVERY, "idempotency-key-reused", "append-busy")
+WRITE = (*EVERY, "csrf", "idempotency-key-reused", "append-busy")
+CONDITIONAL = ("version-mismatch", "precondition-required")
 BODY = ("invalid-json", "body-too-large", "unsupported-media-type")
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 PROBLEM = "application/problem+json"
@@ -127,26 +130,41 @@ _OF_STATUS = {
         "Accept-Patch": _header("What a PATCH may be.", f"{JSON}, {MERGE_PATCH}"),
         "Accept-Post": _header("What a POST may be.", JSON),
     },
+    429: {"Retry-After": _header("Seconds until the next try.", "1", "^[0-9]+$", required=True)},
     503: {"Retry-After": _header("Seconds until the next try.", "1", "^[0-9]+$", required=True)},
 }
 
 
-def reads(model: Any, *problems: str) -> Answers:
+def reads(model: type[BaseModel], *problems: str) -> Answers:
     """The answers of a read from a read model."""
-    headers = _ETAG | _POSITION | (_NEXT if model is TablePage else {})
+    headers = _ETAG | _POSITION | (_NEXT if "next_cursor" in model.model_fields else {})
     known = {"description": "What the caller has is still right.", "headers": headers | COMMON}
     return {200: _success("Here it is.", model, headers), 304: known, **failures(*READ, *problems)}
 
 
-def writes(status: int, *problems: str) -> Answers:
+def writes(status: int, *problems: str, model: Any = Table, rehearsal: Any = Rehearsal) -> Answers:
     """The answers of a write; with `dryRun` it is always 200."""
     headers = _ETAG | _POSITION | _REPLAYED | (_LOCATION if status == 201 else {})
-    answers: Answers = {200: _success("With `dryRun`: what would happen.", Rehearsal, {})}
+    answers: Answers = {200: _success("With `dryRun`: what would happen.", rehearsal, {})}
     if status == 200:
         optional = {name: header | {"required": False} for name, header in headers.items()}
-        answers[200] = _success("Done, or with `dryRun` rehearsed.", Table | Rehearsal, optional)
+        answers[200] = _success("Done, or with `dryRun` rehearsed.", model | rehearsal, optional)
     else:
-        answers[status] = _success("Done.", Table if status == 201 else None, headers)
+        answers[status] = _success("Done.", model if status == 201 else None, headers)
+    return answers | failures(*WRITE, *problems)
+
+
+def puts(model: Any, rehearsal: Any, *problems: str) -> Answers:
+    """The answers of a write that creates what is not there yet."""
+    changed, created = writes(200, model=model, rehearsal=rehearsal), writes(201, model=model)
+    return changed | {201: created[201]} | failures(*WRITE, *problems)
+
+
+def keeps(status: int, model: Any, rehearsal: Any, *problems: str) -> Answers:
+    """The answers of a write that records no event."""
+    answers: Answers = {200: _success("With `dryRun`: what would happen.", rehearsal, {})}
+    headers = _REPLAYED | (_LOCATION if status == 201 else {})
+    answers[status] = _success("Done.", model, headers)
     return answers | failures(*WRITE, *problems)
 
 

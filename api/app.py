@@ -11,12 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from api import errors, operation, table_defs
+from api import api_keys, companies, errors, me, operation, people, table_defs, workspaces
 from api.bootstrap import services
 from api.middleware import Requests
 from api.openapi import document
 from api.settings import Settings
+from api.web import sign_in
 
+# The tables first: routes are tried in this order.
+MODULES = (table_defs, workspaces, companies, api_keys, people, me, operation, sign_in)
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened
 to a table is lost.
@@ -47,8 +50,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (table_defs.router, operation.router):
-        app.router.routes.extend(router.routes)
+    for module in MODULES:
+        app.router.routes.extend(module.router.routes)
     operation.mount_docs(app)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_middleware(Requests)

@@ -5,22 +5,35 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from api.auth import ApiKeys, Authenticator
+from api.auth import ApiKeys, Authenticator, Guests
 from api.cursor import CursorSigner
-from api.progress import Progress
+from api.directory import Directory
+from api.guests import ProviderGuests
+from api.ids import new_id
+from api.key_ring import KeyRing
+from api.migrations import READ_MODELS
+from api.progress import Progress, Watch
+from api.rate_limit import RateLimit
+from api.roles import API_ROLE, as_role
+from api.sessions import Sessions
 from api.settings import Settings
 from api.table_reads import TableReads
+from api.tenancy_reads import TenancyReads
+from api.tokens import token_verifier
+from application.cascade import Cascade
+from application.companies import Companies
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import Session
 from application.table_defs import TableDefs
+from application.workspaces import Workspaces
+from projections.base import Projection
 from projections.table_def_queries import SCHEMA
+from projections.tenancy_queries import SCHEMA as TENANCY
 
-API_ROLE = "dynamic_tables_api"
-PROJECTOR_ROLE = "dynamic_tables_projector"
-CURSOR_KEY = "SELECT value FROM access.secrets WHERE name = 'cursor'"
+FAILURES_AT_ONCE = 30  # credentials that an address may get wrong in a row
+SECRETS = "SELECT name, value FROM access.secrets"
 
 
 @dataclass(frozen=True)
@@ -28,9 +41,14 @@ class Services:
     """What the endpoints use."""
 
     table_defs: TableDefs
+    workspaces: Workspaces
+    companies: Companies
+    keys: KeyRing
     tables: TableReads
+    tenancy: TenancyReads
+    directory: Directory
     authenticator: Authenticator
-    progress: Progress
+    sessions: Sessions
     cursors: CursorSigner
     session: Session
 
@@ -42,19 +60,9 @@ KEYSET_PLANS = (
 )
 
 
-def as_role(database_url: str, role: str, options: str = "") -> str:
-    """A connection string whose sessions run as a role that can do no more than it needs."""
-    given = conninfo_to_dict(database_url)
-    options = (
-        f"{options} {given.get('options') or ''} -c role={role} -c timezone=UTC"
-        # Our queries name their schemas: nobody who may create one can slip in an operator.
-        " -c search_path=pg_catalog"
-        " -c lock_timeout=2s -c statement_timeout=10s -c idle_in_transaction_session_timeout=60s"
-        " -c jit=off -c default_transaction_isolation=read\\ committed"
-    )
-    return make_conninfo(
-        database_url, options=options.strip(), application_name=role, tcp_user_timeout=10_000
-    )
+def followers(conninfo: str) -> tuple[Projection, ...]:
+    """What the projector process keeps going, as its role."""
+    return (*READ_MODELS, Cascade(PostgresEventStore(conninfo), new_id))
 
 
 @contextlib.asynccontextmanager
@@ -64,8 +72,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     store = PostgresEventStore(conninfo)
     session = Session(conninfo)
     # When a key was used last may be lost in a crash; authentication need not wait for the disk.
-    keys = Session(as_role(database_url, API_ROLE, "-c synchronous_commit=off"))
-    progress = Progress(conninfo, SCHEMA)
+    access = Session(as_role(database_url, API_ROLE, "-c synchronous_commit=off"))
     pool = AsyncConnectionPool(
         as_role(database_url, API_ROLE, KEYSET_PLANS),
         min_size=1,
@@ -75,20 +82,44 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         open=False,
         kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
     )
-    secret = (await session.fetch(CURSOR_KEY))[0][0]
+    secrets: dict[str, bytes] = dict(await session.fetch(SECRETS))
+    progress = {SCHEMA: Progress(), TENANCY: Progress()}
+    sessions = Sessions(access, secrets["session"], settings.session_hours)
+    companies, directory = Companies(store), Directory(session)
     async with pool:
-        follower = asyncio.create_task(progress.follow())
+        watch = asyncio.create_task(Watch(conninfo, progress).run())
         try:
             yield Services(
                 table_defs=TableDefs(store),
-                tables=TableReads(session, pool),
-                authenticator=Authenticator(ApiKeys(keys)),
-                progress=progress,
-                cursors=CursorSigner(secret),
+                workspaces=Workspaces(store),
+                companies=companies,
+                keys=KeyRing(session),
+                tables=TableReads(session, pool, progress[SCHEMA]),
+                tenancy=TenancyReads(session, pool, progress[TENANCY]),
+                directory=directory,
+                authenticator=Authenticator(
+                    ApiKeys(access),
+                    sessions,
+                    _guests(settings, access, companies, directory),
+                    RateLimit(settings.failed_logins_per_minute / 60, FAILURES_AT_ONCE),
+                    RateLimit(settings.requests_per_second, settings.requests_at_once),
+                ),
+                sessions=sessions,
+                cursors=CursorSigner(secrets["cursor"]),
                 session=session,
             )
         finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
-            for part in (store, session, keys):
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            for part in (store, session, access):
                 await part.close()
+
+
+def _guests(
+    settings: Settings, session: Session, companies: Companies, directory: Directory
+) -> Guests | None:
+    verifier = token_verifier(settings)
+    if verifier is None:
+        return None
+    register = settings.jwt_register_companies
+    return ProviderGuests(verifier, session, companies, directory, register)

@@ -1,39 +1,48 @@
-"""A demo company with a few tables and a key to try things with."""
+"""A demo company with two workspaces, a few tables, and a key to try things with."""
 
 import contextlib
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
 from api import keys
-from api.bootstrap import API_ROLE, as_role
 from api.database import Database
-from api.ids import new_id
 from api.keys import NewKey
+from api.operator import by_operator
+from api.roles import API_ROLE, as_role
+from api.sessions import CODE_MINUTES, STORE_CODE, new_code
 from application.base import Request
+from application.companies import Companies
 from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
-from domain.base import Context
+from application.workspaces import Workspaces
+from domain.company_details import CompanyDetails, WorkspaceDetails
 from domain.table_details import Details
 from domain.values import Settings
 
 COMPANY = UUID("019ab3f2-0000-7000-8000-000000000001")
 KEY_FILE = "api-key"
 WAS_HERE = "SELECT EXISTS (SELECT FROM event_store.events WHERE company_id = %s)"
+SALES, PRODUCT = (UUID(f"019ab3f2-0000-7000-8000-00000000001{n}") for n in (1, 2))
+WORKSPACES = {SALES: "Sales", PRODUCT: "Product"}
 TABLES = (
-    Details(name="Customers", icon="👥", color="#1a73e8", description="Who buys from us."),
-    Details(name="Orders", icon="📦", color="#e8710a", settings=Settings(defaultView="kanban")),
-    Details(name="Ideas", icon="💡", color="#f9ab00", settings=Settings(enableForm=True)),
-)
+    Details(name="Customers", icon="👥", color="#1a73e8", description="Who buys from us.",
+            workspace_id=SALES),
+    Details(name="Orders", icon="📦", color="#e8710a", workspace_id=SALES,
+            settings=Settings(defaultView="kanban")),
+    Details(name="Ideas", icon="💡", color="#f9ab00", workspace_id=PRODUCT,
+            settings=Settings(enableForm=True)),
+    Details(name="Contacts", icon="📇", color="#188038", description="Of the whole company."),
+)  # fmt: skip
 
 
-async def seed(database: Database, data_dir: Path) -> NewKey:
-    """Make sure that the demo company and the key in the data folder exist; return the key.
+async def seed(database: Database, data_dir: Path) -> tuple[NewKey, str]:
+    """Make sure that the demo company and the key in the data folder exist.
 
-    The company gets its tables once: what a person makes of them later is theirs.
+    Returns the key, and the code of a link that signs in with it once. The company gets its
+    workspaces and tables once: what a person makes of them later is theirs.
 
     Raises:
         OSError: the data folder cannot be used.
@@ -43,10 +52,12 @@ async def seed(database: Database, data_dir: Path) -> NewKey:
         if not await _let_in(connection, key):
             key = _keep(data_dir)
             await _let_in(connection, key)
+        code, code_hash = new_code()
+        await connection.execute(STORE_CODE, (code_hash, key.id, CODE_MINUTES))
         row = await (await connection.execute(WAS_HERE, (COMPANY,))).fetchone()
     if row and not row[0]:
-        await _create_tables(database.url)
-    return key
+        await _fill(database.url)
+    return key, code
 
 
 def _kept_key(data_dir: Path) -> NewKey | None:
@@ -71,25 +82,18 @@ async def _let_in(connection: AsyncConnection, key: NewKey) -> bool:
     return await keys.admits(connection, key)
 
 
-async def _create_tables(database_url: str) -> None:
+async def _fill(database_url: str) -> None:
     store = PostgresEventStore(as_role(database_url, API_ROLE))
-    table_defs = TableDefs(store)
+    workspaces, table_defs = Workspaces(store), TableDefs(store)
     try:
-        for number, details in enumerate(TABLES):
-            await table_defs.create(Request(_context(number)), details)
+        await Companies(store).register(_request(), CompanyDetails(name="Demo"))
+        for id, name in WORKSPACES.items():
+            await workspaces.put(id, _request(), WorkspaceDetails(name=name))
+        for details in TABLES:
+            await table_defs.create(_request(), details)
     finally:
         await store.close()
 
 
-def _context(number: int) -> Context:
-    return Context(
-        company_id=COMPANY,
-        actor_id=COMPANY,
-        actor_kind="system",
-        occurred_at=datetime.now(UTC),
-        new_id=new_id,
-        request_id=f"demo-{number}",
-        correlation_id="demo",
-        command="create",
-        reason="Demo data",
-    )
+def _request() -> Request:
+    return Request(by_operator(COMPANY, "create", "Demo data"))

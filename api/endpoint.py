@@ -20,13 +20,14 @@ from api.auth import Caller
 from api.edge import parse_json, read_body
 from api.errors import ApiError, invalid
 from api.pointers import escape
+from api.scopes import COOKIE
 
 if TYPE_CHECKING:
     from api.bootstrap import Services
 
 READ_ONLY = frozenset(
-    {"id", "companyId", "createdBy", "createdAt", "updatedBy", "updatedAt", "deletedAt", "version",
-     "effectiveSettings"}
+    {"id", "companyId", "createdBy", "createdAt", "updatedBy", "updatedAt", "deletedAt",
+     "removedAt", "version", "effectiveSettings"}
 )  # fmt: skip
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -55,6 +56,11 @@ class Call(Request):
     def services(self) -> "Services":
         """What this process can do."""
         return cast("Services", self.scope["app"].state.services)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self.client.host if self.client else ""
 
     @property
     def request_id(self) -> str:
@@ -88,19 +94,23 @@ class Endpoint(APIRoute):
         await response(scope, receive, send)
 
     async def _respond(self, call: Call) -> Response:
-        authorization = call.headers.get("authorization")
-        call.caller = await call.services.authenticator.authenticate(authorization)
-        self._authorize(call.caller)
+        call.caller = await self._authenticate(call)
         arguments = await self._arguments(call)
         if self.dependant.request_param_name:
             arguments[self.dependant.request_param_name] = call
         endpoint = cast(Callable[..., Awaitable[Response]], self.endpoint)
         return await endpoint(**arguments)
 
-    def _authorize(self, caller: Caller) -> None:
+    async def _authenticate(self, call: Call) -> Caller:
+        """Who is calling; here, and only here, every route refuses whoever may not."""
+        headers = call.headers
+        authorization = headers.get("authorization")
+        cookie = None if authorization else call.cookies.get(COOKIE)
+        caller = await call.services.authenticator.authenticate(authorization, cookie, call.address)
+        caller.check_origin(call.method, headers.get("x-csrf-token"))
         for scope in self.scopes:
-            if scope not in caller.scopes:
-                raise ApiError("forbidden", f"This needs the scope {scope}.", missingScope=scope)
+            caller.check_scope(scope)
+        return caller
 
     async def _arguments(self, call: Call) -> dict[str, Any]:
         """Everything that the endpoint asks for.

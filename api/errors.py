@@ -15,10 +15,11 @@ from starlette.responses import Response
 from api.clashes import Clash, StaleChange, clashes
 from api.problems import CATALOGUE
 from application.base import Stale
-from application.errors import AppendBusy, Fault, KeyReused
+from application.errors import AppendBusy, ContainerClosed, ContainerUnknown, Fault, KeyReused
 from application.feed import feed_item, rfc3339
 from application.table_defs import SlugHeld
 from domain.errors import (
+    CompanyRemoved,
     DomainError,
     InvalidValue,
     NotDeleted,
@@ -26,6 +27,7 @@ from domain.errors import (
     TableDeleted,
     TablePurged,
     UnreadableEvent,
+    WorkspaceDeleted,
 )
 
 logger = logging.getLogger(__name__)
@@ -124,6 +126,27 @@ def _(error: InvalidValue) -> ApiError:
 
 
 @_problem.register
+def _(error: ContainerUnknown) -> ApiError:
+    detail = "is no workspace of this company"
+    return invalid([{"pointer": "/workspaceId", "code": "unknown", "detail": detail}])
+
+
+@_problem.register
+def _(error: ContainerClosed) -> ApiError:
+    return ApiError("workspace-deleted")
+
+
+@_problem.register
+def _(error: WorkspaceDeleted) -> ApiError:
+    return ApiError("workspace-deleted", str(error), deletedAt=rfc3339(error.deleted_at))
+
+
+@_problem.register
+def _(error: CompanyRemoved) -> ApiError:
+    return ApiError("company-removed", str(error))
+
+
+@_problem.register
 def _(error: SlugHeld) -> ApiError:
     holder = "a deleted table" if error.holder_deleted_at else "another table"
     remedy = "Restore or purge it, or choose" if error.holder_deleted_at else "Choose"
@@ -150,7 +173,7 @@ def _(error: StaleChange) -> ApiError:
 def _outdated(error: Stale, found: Sequence[Clash]) -> ApiError:
     return ApiError(
         "version-mismatch",
-        f"The table is at version {error.current.version}.",
+        f"It is at version {error.current.version} now.",
         headers={"ETag": f'"{error.current.version}"'},
         currentVersion=error.current.version,
         events=[feed_item(recorded) for recorded in error.since],

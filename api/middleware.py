@@ -32,6 +32,7 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["asked"] = scope["method"]
         if scope["method"] == "HEAD":  # as GET; the server leaves out the body (RFC 9110, 9.3.2)
             scope = {**scope, "method": "GET"}
         await self._serve(scope, receive, send)

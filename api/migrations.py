@@ -11,18 +11,23 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
 
-from api.bootstrap import API_ROLE, PROJECTOR_ROLE, as_role
+from api.adoption import adopt
+from api.roles import ADMIN_ROLE, API_ROLE, PROJECTOR_ROLE, as_role
+from application.cascade import Cascade
 from domain.recorded import event_classes
 from projections import base
+from projections.base import Projection
 from projections.table_defs import TableDefsProjection
+from projections.tenancy import TenancyProjection
 
-PROJECTIONS = (TableDefsProjection(),)
+READ_MODELS: tuple[Projection, ...] = (TableDefsProjection(), TenancyProjection())
+PROJECTIONS: tuple[Projection | type[Projection], ...] = (*READ_MODELS, Cascade)
 LOCK = "SELECT pg_advisory_lock(hashtextextended('dynamic_tables.migrate', 0))"
 TOPIC = """
 INSERT INTO event_store.topics (topic, class_version) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
-CURSOR_KEY = """
-INSERT INTO access.secrets (name, value) VALUES ('cursor', %s) ON CONFLICT DO NOTHING
+RANDOM_VALUE = """
+INSERT INTO access.secrets (name, value) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
 VERSION = "SELECT current_setting('server_version_num')::integer"
 OLDEST = 150_000
@@ -49,6 +54,7 @@ async def migrate(admin_url: str, database_url: str) -> None:
         await _roles(connection, conninfo_to_dict(database_url).get("user"))
         await _schemas(connection)
         await _read_models(as_role(database_url, PROJECTOR_ROLE))
+        await adopt(connection, as_role(database_url, API_ROLE))
 
 
 async def _check_version(connection: AsyncConnection) -> None:
@@ -58,13 +64,13 @@ async def _check_version(connection: AsyncConnection) -> None:
 
 
 async def _roles(connection: AsyncConnection, login: object) -> None:
-    for role in (API_ROLE, PROJECTOR_ROLE):
+    for role in (API_ROLE, PROJECTOR_ROLE, ADMIN_ROLE):
         name = sql.Identifier(role)
         known = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
         if not await known.fetchone():
             await _once(connection, sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
         await _once(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
-        if login:
+        if login and role != ADMIN_ROLE:
             member = sql.Identifier(str(login))
             await _once(connection, sql.SQL("GRANT {} TO {}").format(name, member))
     await connection.execute(
@@ -83,10 +89,11 @@ async def _once(connection: AsyncConnection, statement: sql.Composed) -> None:
 async def _schemas(connection: AsyncConnection) -> None:
     async with connection.transaction():
         await connection.execute(_script("application.event_store", "schema.sql"))
-        await connection.execute(_script("api", "auth.sql"))
+        await connection.execute(_script("api", "access.sql"))
         for topic, event_class in event_classes().items():
             await connection.execute(TOPIC, (topic, event_class.class_version))
-        await connection.execute(CURSOR_KEY, (os.urandom(32),))
+        for name in ("cursor", "session"):
+            await connection.execute(RANDOM_VALUE, (name, os.urandom(32)))
 
 
 async def _read_models(conninfo: str) -> None:

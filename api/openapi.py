@@ -7,12 +7,25 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api import tenancy_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.schemas import CopyOptions, NewTable, TableChanges
+from api.tenancy_schemas import (
+    CompanyChange,
+    NewApiKey,
+    NewCompany,
+    NewWorkspace,
+    Rotation,
+    WorkspaceChange,
+)
 from api.views import Health, Rehearsal, Suggestion, Table, TablePage
 from domain.values import SETTINGS_KEYS
 
-_SHOWN = (Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health)
+_SHOWN = (
+    Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health,
+    NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
+    *tenancy_views.SHOWN,
+)  # fmt: skip
 TRACE = [
     {
         "name": "X-Request-Id", "in": "header", "required": False, "example": "5f0c9b1e",
@@ -40,8 +53,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"},
         "maxProperties": SETTINGS_KEYS,
     }
-    for field in schemas["TableChanges"]["properties"].values():
-        field.pop("default", None)  # absent means: keep what is there
+    for changes in ("TableChanges", "WorkspaceChange", "CompanyChange"):
+        for field in schemas[changes]["properties"].values():
+            field.pop("default", None)  # absent means: keep what is there
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for model in _SHOWN:

@@ -26,7 +26,7 @@ from projections.base import live_schema
 
 LAG_QUERY = """
 SELECT projection, position,
-       coalesce((SELECT max(position) FROM event_store.events), 0),
+       event_store.head(),
        (SELECT count(*) FROM projections.parked WHERE parked.projection = positions.projection)
   FROM projections.positions
  WHERE projection = ANY(%s)

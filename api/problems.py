@@ -32,11 +32,16 @@ CATALOGUE = {
         ),
         Problem(
             "unauthenticated", 401, "No valid credentials",
-            "Send `Authorization: Bearer <API key>` with a key neither expired nor revoked.",
+            "Send `Authorization: Bearer …` with an API key neither expired nor revoked, or a token"
+            " of the identity provider.",
         ),
         Problem(
             "forbidden", 403, "The credentials do not allow this",
             "Use a key whose role has the scope that the detail names.",
+        ),
+        Problem(
+            "csrf", 403, "The write does not come from a page of ours",
+            "A browser's writes need the header `X-CSRF-Token`; `GET /api/me` tells its value.",
         ),
         Problem(
             "not-found", 404, "Not found",
@@ -58,6 +63,18 @@ CATALOGUE = {
         Problem(
             "not-deleted", 409, "The table is not deleted",
             "Delete the table first; purging cannot be undone.",
+        ),
+        Problem(
+            "workspace-deleted", 409, "The workspace is deleted",
+            "Restore it with POST /api/workspaces/{id}/restore, or choose another workspace.",
+        ),
+        Problem(
+            "company-removed", 409, "The company was removed",
+            "The platform can restore it with POST /api/companies/{id}/restore.",
+        ),
+        Problem(
+            "key-revoked", 409, "The key is revoked",
+            "Create another key.",
         ),
         Problem(
             "table-purged", 410, "The table was purged",
@@ -83,6 +100,14 @@ CATALOGUE = {
         Problem(
             "idempotency-key-reused", 422, "The idempotency key belongs to another request",
             "Use a new key for a new request. A repeated request must be the same to the letter.",
+        ),
+        Problem(
+            "precondition-required", 428, "Say which version you mean",
+            "The settings of this company require `If-Match` with the ETag of what you change.",
+        ),
+        Problem(
+            "rate-limited", 429, "Too many requests",
+            "Nothing was done. Try again after Retry-After seconds.",
         ),
         Problem(
             "internal", 500, "Something went wrong here",

@@ -18,8 +18,8 @@ import uvicorn
 import uvloop
 
 from api.app import create_app
-from api.bootstrap import API_ROLE, as_role
 from api.protocol import BoundedProtocol
+from api.roles import API_ROLE, as_role
 from api.settings import Settings
 from projections.base import Projection
 from projections.projector import Projector, housekeeping
@@ -130,7 +130,8 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
         log_level=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=GRACE,
         backlog=2048,
     )

@@ -1,10 +1,11 @@
-"""How far the read model is, without asking the database at each request; and waiting for it."""
+"""How far the read models are, without asking at each request; and waiting for them."""
 
 import asyncio
 import contextlib
 import heapq
 import itertools
 import logging
+from collections.abc import Mapping
 from uuid import UUID
 
 import psycopg
@@ -12,8 +13,9 @@ from psycopg import AsyncConnection
 
 from application.errors import StoreUnavailable
 from application.event_store.session import ANSWER_TIMEOUT, connect
+from projections.base import channel
 
-POSITION = "SELECT position FROM projections.positions WHERE projection = %s"
+POSITIONS = "SELECT projection, position FROM projections.positions WHERE projection = ANY(%s)"
 POLL = 1.0  # seconds; also how it works on a replica, where LISTEN is refused
 OWN_WRITES = 0.5  # seconds that a read waits for what its company wrote through this process
 REMEMBERED = 100_000  # companies
@@ -24,10 +26,8 @@ logger = logging.getLogger(__name__)
 class Progress:
     """The position that a projection has reached, as this process knows it."""
 
-    def __init__(self, conninfo: str, schema: str) -> None:
+    def __init__(self) -> None:
         self.position = 0
-        self._conninfo = conninfo
-        self._schema = schema
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._given_up = 0
         self._order = itertools.count()
@@ -67,30 +67,6 @@ class Progress:
             self._forget_some()
         return self.position >= position
 
-    async def follow(self) -> None:
-        """Keep the position current until cancelled."""
-        while True:
-            try:
-                async with await connect(self._conninfo) as connection:
-                    await self._listen(connection)
-            except (psycopg.Error, OSError, StoreUnavailable) as error:
-                logger.warning("lost sight of the projection: %s", str(error).strip())
-            self.position = 0  # what a crash takes back was not reached; ask when it is back
-            await asyncio.sleep(POLL)
-
-    async def _listen(self, connection: AsyncConnection) -> None:
-        # A replica refuses to LISTEN; there the poll alone tells.
-        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
-            await connection.execute(f"LISTEN dynamic_tables_{self._schema}".encode())
-        while True:
-            # A position that was announced but lost in a crash counts for nothing: ask, then set.
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                cursor = await connection.execute(POSITION, (self._schema,))
-                row = await cursor.fetchone()
-            self._reached(row[0] if row else 0)
-            async for notify in connection.notifies(timeout=POLL):
-                self._reached(max(self.position, int(notify.payload)))
-
     def _forget_some(self) -> None:
         """Drop those who gave up, once they are many: their position may never come."""
         self._given_up += 1
@@ -99,9 +75,47 @@ class Progress:
             heapq.heapify(self._waiting)
             self._given_up = 0
 
-    def _reached(self, position: int) -> None:
+    def reached(self, position: int) -> None:
+        """Note a position, also a lower one: what a crash takes back was not reached."""
         self.position = position
         while self._waiting and self._waiting[0][0] <= position:
             _, _, future = heapq.heappop(self._waiting)
             if not future.done():
                 future.set_result(None)
+
+
+class Watch:
+    """Keeps the positions of several projections current, on one connection."""
+
+    def __init__(self, conninfo: str, progress: Mapping[str, Progress]) -> None:
+        self._conninfo = conninfo
+        self._by_channel = {channel(schema): each for schema, each in progress.items()}
+        self._by_schema = progress
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                async with await connect(self._conninfo) as connection:
+                    await self._listen(connection)
+            except (psycopg.Error, OSError, StoreUnavailable) as error:
+                logger.warning("lost sight of the projections: %s", str(error).strip())
+            for progress in self._by_schema.values():
+                progress.reached(0)  # ask when it is back
+            await asyncio.sleep(POLL)
+
+    async def _listen(self, connection: AsyncConnection) -> None:
+        # A replica refuses to LISTEN; there the poll alone tells.
+        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
+            for name in self._by_channel:
+                await connection.execute(f"LISTEN {name}".encode())
+        while True:
+            # A position that was announced but lost in a crash counts for nothing: ask, then set.
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                cursor = await connection.execute(POSITIONS, (list(self._by_schema),))
+                positions: dict[str, int] = dict(await cursor.fetchall())
+            for schema, progress in self._by_schema.items():
+                progress.reached(positions.get(schema, 0))
+            async for notify in connection.notifies(timeout=POLL):
+                progress = self._by_channel[notify.channel]
+                progress.reached(max(progress.position, int(notify.payload)))

@@ -1,22 +1,28 @@
-"""What every read has: waiting for the position it must show, and 304 for who has it already."""
+"""What every read has: the position it must show, 304 for who has it already, and pages."""
 
+import hashlib
+import json
 import re
+from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from api.endpoint import Call
 from api.errors import ApiError
+from api.progress import Progress
 from api.schemas import ReadHeaders
+from projections.keyset import Keyset, Page
 
 POSITION = re.compile(r"[0-9]{1,18}")
 DEFAULT_WAIT, LONGEST_WAIT = 2.0, 30.0  # seconds
 
 
-async def catch_up(call: Call, headers: ReadHeaders) -> None:
+async def catch_up(call: Call, progress: Progress, headers: ReadHeaders) -> None:
     """Wait for the position that the caller asks for, or briefly for the company's own writes."""
-    progress = call.services.progress
     if headers.min_position is None:
-        await progress.own_writes(call.caller.company_id)
+        if call.caller.company:
+            await progress.own_writes(call.caller.company)
         return
     if not POSITION.fullmatch(headers.min_position):
         raise ApiError("invalid-position")
@@ -30,9 +36,47 @@ def _wait(prefer: str | None) -> float:
     return min(float(found[1]), LONGEST_WAIT) if found else DEFAULT_WAIT
 
 
-def unless_known(headers: ReadHeaders, body: bytes, answer: dict[str, str]) -> Response:
-    """The body, or 304 if the caller has it already."""
+def unless_known(
+    headers: ReadHeaders, body: bytes, answer: dict[str, str] | None = None
+) -> Response:
+    """The body, or 304 if the caller has it already; without a version, its hash is the ETag."""
+    answer = answer or {"ETag": _etag(body)}
     known = [tag.strip().removeprefix("W/") for tag in (headers.if_none_match or "").split(",")]
     if answer["ETag"] in known or known == ["*"]:
         return Response(status_code=304, headers=answer)
     return Response(body, 200, answer, "application/json")
+
+
+def after(call: Call, cursor: str | None, wanted: object) -> Keyset | None:
+    """Where the page of a cursor begins, which was given to this caller for this list.
+
+    Raises:
+        ApiError: `invalid-cursor`.
+    """
+    if cursor is None:
+        return None
+    return call.services.cursors.verify(cursor, call.caller.actor_id, wanted)
+
+
+def page_answer(
+    call: Call, headers: ReadHeaders, page: Page, wanted: object, total: int | None = None
+) -> Response:
+    """A page of a list, and where the next one is; `total` counts the whole list."""
+    cursor = page.next and call.services.cursors.sign(page.next, call.caller.actor_id, wanted)
+    count = "" if total is None else f',"totalCount":{total}'
+    body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{count}}}'.encode()
+    answer = {"ETag": _etag(body)}
+    if page.position:
+        answer["Event-Position"] = str(page.position)
+    if cursor:
+        answer["Link"] = f'<{_next_page(call, cursor)}>; rel="next"'
+    return unless_known(headers, body, answer)
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _next_page(call: Call, cursor: str) -> str:
+    parameters: dict[str, Any] = dict(call.query_params)
+    return f"{call.url.path}?{urlencode(parameters | {'cursor': cursor})}"

@@ -62,7 +62,8 @@ def _flag(text: Any) -> Any:
     return text == "true"
 
 
-def _digits(text: Any) -> Any:
+def digits(text: Any) -> Any:
+    """A whole number, as a query has it."""
     if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise PydanticCustomError("type", "must be a whole number")
     return int(text)
@@ -172,7 +173,7 @@ class OneQuery(Part):
 class ListQuery(Part):
     """The query of the list."""
 
-    limit: Annotated[int, BeforeValidator(_digits)] = Field(
+    limit: Annotated[int, BeforeValidator(digits)] = Field(
         50, ge=1, le=200, description="The most tables on one page.", examples=[50]
     )
     cursor: str | None = Field(

@@ -14,13 +14,13 @@ from typing import TypeVar
 import click
 
 from api import processes
-from api.bootstrap import API_ROLE
 from api.database import Database, database, require_migrated
 from api.demo import seed
 from api.health import readiness
 from api.keys import NewKey
 from api.migrations import migrate
 from api.postgres_programs import EmbeddedPostgresError
+from api.roles import API_ROLE
 from api.settings import Settings
 
 PATIENCE = 30.0  # seconds until the API must answer
@@ -45,9 +45,9 @@ def serve(settings: Settings, workers: int, demo: bool, api_only: bool) -> None:
         _listen(settings) as listener,
         database(settings) as found,
     ):
-        key = _prepare(found, settings, demo, api_only)
+        let_in = _prepare(found, settings, demo, api_only)
         with processes.running(listener, found.url, workers, not api_only) as revive:
-            _greet(listener, revive, key)
+            _greet(listener, revive, let_in)
             _watch(found, revive)
     click.echo("Stopped.", err=True)
 
@@ -78,19 +78,25 @@ def _listen(settings: Settings) -> socket.socket:
         ) from None
 
 
-def _prepare(found: Database, settings: Settings, demo: bool, api_only: bool) -> NewKey | None:
+def _prepare(
+    found: Database, settings: Settings, demo: bool, api_only: bool
+) -> tuple[NewKey, str] | None:
     if not api_only:
         asyncio.run(migrate(found.admin_url, found.url))
     require_migrated(found.url, API_ROLE)
     return asyncio.run(seed(found, settings.data_dir)) if demo else None
 
 
-def _greet(listener: socket.socket, revive: Callable[[], None], key: NewKey | None) -> None:
+def _greet(
+    listener: socket.socket, revive: Callable[[], None], let_in: tuple[NewKey, str] | None
+) -> None:
     host, port = listener.getsockname()[:2]
     _wait_until_ready(host, port, revive)
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     click.echo(f"Address {address}")
-    if key:
+    if let_in:
+        key, code = let_in
+        click.echo(f"Sign in {address}/sign-in?code={code}")
         click.echo(f"API key {key}")
         click.echo(f"curl -s {address}/api/tables -H 'Authorization: Bearer {key}'")
 

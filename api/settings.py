@@ -129,6 +129,26 @@ class Settings(BaseSettings):
     )
     log_level: LogLevel = Field("info", description="critical, error, warning, info or debug.")
 
+    requests_per_second: float = Field(
+        0, ge=0, description="Requests per second of one key or user in one process; 0 = no limit."
+    )
+    requests_at_once: int = Field(
+        100, ge=1, description="How many of them may come at once, when there is a limit."
+    )
+    failed_logins_per_minute: float = Field(
+        60,
+        ge=0,
+        description="Credentials per minute that one address may get wrong; 0 = no limit.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses of proxies whose X-Forwarded-For and -Proto are believed,"
+        " comma-separated; `*` = all.",
+    )
+    session_hours: float = Field(
+        12, gt=0, le=24 * 30, description="Hours until a browser has to sign in again."
+    )
+
     # What the others are checked against comes first.
     jwt_jwks: KeySetLocation | None = Field(
         None,

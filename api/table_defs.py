@@ -1,21 +1,17 @@
 """Table definitions over HTTP."""
 
-import hashlib
-import json
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Header, Path, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.answers import BODY, EVERY, failures, found, moved, reads, writes
-from api.auth import requires
+from api.answers import BODY, CONDITIONAL, EVERY, failures, found, moved, reads, writes
 from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
-from api.reading import catch_up, unless_known
+from api.reading import after, catch_up, page_answer, unless_known
 from api.schemas import (
     ConditionalHeaders,
     CopyOptions,
@@ -28,10 +24,10 @@ from api.schemas import (
     WriteHeaders,
     WriteQuery,
 )
+from api.scopes import requires
 from api.views import EXAMPLE_ID, Suggestion, Table, TablePage, table_view
-from api.write_request import write_request
-from application.base import Outcome, Request, Stale
-from application.feed import event_data, public_type
+from api.writing import Noun, changed, conditional_request, created, write_request
+from application.base import Stale
 from domain.errors import NotFound, TableDeleted
 from domain.values import Slug
 from projections.table_def_queries import Filter, TableRow
@@ -39,8 +35,15 @@ from projections.table_def_queries import Filter, TableRow
 READ = [requires("tables:read")]
 WRITE = [requires("tables:write")]
 PURGE = [requires("tables:purge")]
+TABLE = Noun(
+    "table",
+    table_view,
+    lambda table: f"/api/tables/{table.id}",
+    lambda call: call.services.tables.progress,
+)
+PLACE = ("workspace-deleted", "company-removed")
 HIDDEN = ("not-found", "table-deleted", "table-purged")
-GONE = ("not-found", "table-purged", "version-mismatch")
+GONE = ("not-found", "table-purged", *CONDITIONAL)
 TableId = Annotated[UUID, Path(description="The table.", examples=[EXAMPLE_ID])]
 TableSlug = Annotated[Slug, Path(description="Its slug, or a former one.", examples=["orders"])]
 
@@ -52,7 +55,9 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=201, dependencies=WRITE, responses=writes(201, *BODY, "slug-taken"))
+@router.post(
+    "", status_code=201, dependencies=WRITE, responses=writes(201, *BODY, "slug-taken", *PLACE)
+)
 async def create_table(
     call: Call,
     query: Annotated[WriteQuery, Query()],
@@ -61,7 +66,7 @@ async def create_table(
 ) -> Response:
     """Create a table."""
     request = write_request(call, "create", query, headers)
-    return _created(call, request, await call.services.table_defs.create(request, new))
+    return created(call, request, await call.services.table_defs.create(request, new), TABLE)
 
 
 @router.get("", dependencies=READ, responses=reads(TablePage, "invalid-cursor"))
@@ -69,19 +74,11 @@ async def list_tables(
     call: Call, query: Annotated[ListQuery, Query()], headers: Annotated[ReadHeaders, Header()]
 ) -> Response:
     """List the tables of the company."""
-    await catch_up(call, headers)
+    await catch_up(call, call.services.tables.progress, headers)
     wanted = _filter(call, query)
-    caller_id, signer = call.caller.actor_id, call.services.cursors
-    after = None if query.cursor is None else signer.verify(query.cursor, caller_id, wanted)
-    page = await call.services.tables.list(wanted, after, query.limit)
-    cursor = page.next and signer.sign(page.next, caller_id, wanted)
-    total = f',"totalCount":{await call.services.tables.count(wanted)}' if query.count else ""
-    body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{total}}}'.encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    answer = {"Event-Position": str(page.position), "ETag": etag}
-    if cursor:
-        answer["Link"] = f'<{_next_page(call, cursor)}>; rel="next"'
-    return unless_known(headers, body, answer)
+    page = await call.services.tables.list(wanted, after(call, query.cursor, wanted), query.limit)
+    total = await call.services.tables.count(wanted) if query.count else None
+    return page_answer(call, headers, page, wanted, total)
 
 
 @router.get("/slug-suggestion", dependencies=READ, responses=found(Suggestion) | failures(*EVERY))
@@ -99,7 +96,7 @@ async def get_table_by_slug(
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
     """Read one table by its slug; a slug that it had before redirects to the present one."""
-    await catch_up(call, headers)
+    await catch_up(call, call.services.tables.progress, headers)
     tables, company_id = call.services.tables, call.caller.company_id
     id, present, current = await tables.id_by_slug(company_id, slug)
     if not current:
@@ -118,11 +115,13 @@ async def get_table(
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
     """Read one table."""
-    await catch_up(call, headers)
+    await catch_up(call, call.services.tables.progress, headers)
     try:
         row = await call.services.tables.one(call.caller.company_id, id)
     except NotFound:
-        if call.services.progress.behind(call.caller.company_id):  # it may exist all the same
+        if call.services.tables.progress.behind(
+            call.caller.company_id
+        ):  # it may exist all the same
             raise ApiError("projection-behind") from None
         raise
     return _shown(row, query, headers)
@@ -131,7 +130,7 @@ async def get_table(
 @router.patch(
     "/{id}",
     dependencies=WRITE,
-    responses=writes(200, *BODY, *HIDDEN, "version-mismatch", "slug-taken"),
+    responses=writes(200, *BODY, *HIDDEN, *CONDITIONAL, "slug-taken", *PLACE),
     openapi_extra={"x-merge-patch": True},
 )
 async def change_table(
@@ -142,12 +141,12 @@ async def change_table(
     changes: Annotated[TableChanges, Body()],
 ) -> Response:
     """Change any mix of fields in one atomic step."""
-    request = write_request(call, "change", query, headers)
+    request = await conditional_request(call, "change", query, headers)
     try:
         outcome = await call.services.table_defs.change(id, request, changes)
     except Stale as stale:
         raise StaleChange(stale, changes) from stale
-    return _changed(call, request, outcome)
+    return changed(call, request, outcome, TABLE)
 
 
 @router.delete("/{id}", status_code=204, dependencies=WRITE, responses=writes(204, *GONE))
@@ -158,11 +157,12 @@ async def delete_table(
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
     """Put a table aside; deleting a deleted one does nothing."""
-    request = write_request(call, "delete", query, headers)
-    return _changed(call, request, await call.services.table_defs.delete(id, request), 204)
+    request = await conditional_request(call, "delete", query, headers)
+    outcome = await call.services.table_defs.delete(id, request)
+    return changed(call, request, outcome, TABLE, 204)
 
 
-@router.post("/{id}/restore", dependencies=WRITE, responses=writes(200, *GONE))
+@router.post("/{id}/restore", dependencies=WRITE, responses=writes(200, *GONE, *PLACE))
 async def restore_table(
     call: Call,
     id: TableId,
@@ -170,8 +170,9 @@ async def restore_table(
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
     """Bring a deleted table back; restoring a live one does nothing."""
-    request = write_request(call, "restore", query, headers)
-    return _changed(call, request, await call.services.table_defs.restore(id, request))
+    request = await conditional_request(call, "restore", query, headers)
+    outcome = await call.services.table_defs.restore(id, request)
+    return changed(call, request, outcome, TABLE)
 
 
 @router.post(
@@ -187,15 +188,16 @@ async def purge_table(
     headers: Annotated[ConditionalHeaders, Header()],
 ) -> Response:
     """End a deleted table for ever; its slug is free again."""
-    request = write_request(call, "purge", query, headers)
-    return _changed(call, request, await call.services.table_defs.purge(id, request), 204)
+    request = await conditional_request(call, "purge", query, headers)
+    outcome = await call.services.table_defs.purge(id, request)
+    return changed(call, request, outcome, TABLE, 204)
 
 
 @router.post(
     "/{id}/duplicate",
     status_code=201,
     dependencies=WRITE,
-    responses=writes(201, *BODY, *HIDDEN, "slug-taken"),
+    responses=writes(201, *BODY, *HIDDEN, "slug-taken", *PLACE),
 )
 async def duplicate_table(
     call: Call,
@@ -206,33 +208,8 @@ async def duplicate_table(
 ) -> Response:
     """Copy a table, by default as "X copy"."""
     request = write_request(call, "duplicate", query, headers)
-    return _created(call, request, await call.services.table_defs.duplicate(id, request, own))
-
-
-def _created(call: Call, request: Request, outcome: Outcome) -> Response:
-    response = _changed(call, request, outcome, 201)
-    if not request.dry_run:
-        response.headers["Location"] = f"/api/tables/{outcome.aggregate.id}"
-    return response
-
-
-def _changed(call: Call, request: Request, outcome: Outcome, status: int = 200) -> Response:
-    table, receipt = outcome.aggregate, outcome.receipt
-    if request.dry_run:
-        return _rehearsed(outcome)
-    call.services.progress.wrote(request.context.company_id, receipt.position)
-    headers = {"ETag": f'"{table.version}"', "Event-Position": str(receipt.position)}
-    if receipt.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    if status == 204:
-        return Response(status_code=204, headers=headers)
-    return Response(to_json(table_view(table)), status, headers, "application/json")
-
-
-def _rehearsed(outcome: Outcome) -> Response:
-    events = [{"type": public_type(e.TOPIC), "data": event_data(e)} for e in outcome.events]
-    body = {"dryRun": True, "table": table_view(outcome.aggregate), "events": events}
-    return Response(to_json(body), media_type="application/json")
+    outcome = await call.services.table_defs.duplicate(id, request, own)
+    return created(call, request, outcome, TABLE)
 
 
 def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:
@@ -253,8 +230,3 @@ def _filter(call: Call, query: ListQuery) -> Filter:
         updated_by=updated_by,
         text=query.q,
     )
-
-
-def _next_page(call: Call, cursor: str) -> str:
-    parameters: dict[str, Any] = dict(call.query_params)
-    return f"{call.url.path}?{urlencode(parameters | {'cursor': cursor})}"

@@ -1,26 +1,43 @@
 """Reading table definitions: point reads that wait share one query; lists use a small pool."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from api.progress import Progress
 from application.batching import Coalescer
-from application.event_store.session import Params, Session
+from application.event_store.session import Session, companies, scoped
 from domain.errors import NotFound, TablePurged
 from projections import table_def_queries as queries
-from projections.table_def_queries import Filter, Keyset, Page, TableRow
+from projections.keyset import Keyset, Page
+from projections.table_def_queries import Filter, TableRow
+
+BY_ID = scoped(queries.BY_ID)
+ID_BY_SLUG = scoped(queries.ID_BY_SLUG)
+IS_PURGED = scoped(queries.IS_PURGED)
+LIST = {sort: scoped(query) for sort, query in queries.LIST.items()}
+COUNT = scoped(queries.COUNT)
+
+Identity = tuple[UUID, UUID]  # company and table
 
 
 class TableReads:
     """The read side of table definitions."""
 
-    def __init__(self, session: Session, pool: AsyncConnectionPool[AsyncConnection[TupleRow]]):
+    def __init__(
+        self,
+        session: Session,
+        pool: AsyncConnectionPool[AsyncConnection[TupleRow]],
+        progress: Progress,
+    ) -> None:
+        self.progress = progress
         self._session = session
         self._pool = pool
-        self._rows: Coalescer[UUID, TableRow] = Coalescer(self._fetch_rows)
+        self._rows: Coalescer[Identity, TableRow] = Coalescer(self._fetch_rows)
 
     async def one(self, company_id: UUID, id: UUID) -> TableRow:
         """One table of the company, deleted or not.
@@ -28,10 +45,9 @@ class TableReads:
         Raises:
             NotFound, TablePurged.
         """
-        row = await self._rows.get(id)
-        if row is not None and row.company_id == company_id:
+        if row := await self._rows.get((company_id, id)):
             return row
-        if await self._fetch(queries.IS_PURGED, (id, company_id)):
+        if await self._fetch(IS_PURGED, company_id, {"id": id}):
             raise TablePurged
         raise NotFound
 
@@ -41,7 +57,7 @@ class TableReads:
         Raises:
             NotFound: no table of the company has it or had it last.
         """
-        rows = await self._fetch(queries.ID_BY_SLUG, {"company_id": company_id, "slug": slug})
+        rows = await self._fetch(ID_BY_SLUG, company_id, {"slug": slug})
         if not rows:
             raise NotFound
         id, present, current = rows[0]
@@ -50,19 +66,25 @@ class TableReads:
     async def list(self, wanted: Filter, after: Keyset | None, limit: int) -> Page:
         """One page of the list."""
         params = queries.list_params(wanted, after, limit)
-        rows = await self._fetch(queries.LIST[wanted.sort], params)
+        rows = await self._fetch(LIST[wanted.sort], wanted.company_id, params)
         return Page(*rows[0])
 
     async def count(self, wanted: Filter) -> int:
         """How many tables the whole list has."""
-        rows = await self._fetch(queries.COUNT, wanted.params())
+        rows = await self._fetch(COUNT, wanted.company_id, wanted.params())
         return int(rows[0][0])
 
-    async def _fetch_rows(self, ids: Sequence[UUID]) -> Mapping[UUID, TableRow]:
-        rows = await self._session.fetch(queries.BY_ID, queries.by_id_params(ids))
-        return {row[0]: TableRow(*row) for row in rows}
+    async def _fetch_rows(self, wanted: Sequence[Identity]) -> Mapping[Identity, TableRow]:
+        """One query for all who wait, as all of their companies; each gets its own row alone."""
+        ours = list({company_id for company_id, _ in wanted})
+        params = queries.by_id_params(ours, [id for _, id in wanted])
+        rows = await self._session.fetch(BY_ID, params | {"companies": companies(*ours)})
+        return {(row[1], row[0]): TableRow(*row) for row in rows}
 
-    async def _fetch(self, query: str, params: Params) -> Sequence[TupleRow]:
+    async def _fetch(
+        self, query: str, company_id: UUID, params: Mapping[str, Any]
+    ) -> Sequence[TupleRow]:
+        given = {**params, "company_id": company_id, "companies": companies(company_id)}
         async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(query.encode(), params)
+            await cursor.execute(query.encode(), given)
             return await cursor.fetchall()

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from application.errors import AppendBusy, VersionConflict, VersionMismatch
 from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
-from domain.base import Aggregate, Context, Event, replay
+from domain.base import Aggregate, Context, Event, Standing, replay
 from domain.errors import NotFound
 from domain.recorded import Recorded
 
 PATIENCE = 2.0  # seconds to wait for one's turn
 ATTEMPTS = 20  # against other processes; inside one, commands on an aggregate queue up
+NOBODY = Standing(live=False)  # before it came to be
 
 
 @dataclass(frozen=True)
@@ -102,29 +103,32 @@ class Application:
         self.store = store
         self.turns = Turns()
 
-    def holds(self, aggregate: Any) -> str | None:
-        """The slug that this aggregate keeps from others."""
-        return None
-
-    async def execute(self, id: UUID, request: Request, decide: Callable[[Any], None]) -> Outcome:
-        """Let an existing aggregate decide, and store what it decided.
+    async def execute(
+        self,
+        id: UUID,
+        request: Request,
+        decide: Callable[[Any], None],
+        begin: Callable[[], Aggregate] | None = None,
+    ) -> Outcome:
+        """Let an existing aggregate decide, or begin a missing one, and store what was recorded.
 
         Raises:
-            NotFound: there is no such aggregate in the caller's company.
+            NotFound: there is no such aggregate in the caller's company, and none is to be begun.
             Stale: `if_match` names other versions.
             Refused, DomainError: what the event store, or the aggregate, says no with.
         """
         async with self.turns.of(idempotency_turn(request)), self.turns.of(id):
             for _ in range(ATTEMPTS):
                 with suppress(VersionConflict):
-                    return await self._attempt(id, request, decide)
+                    return await self._attempt(id, request, decide, begin)
             raise AppendBusy
 
     async def append(
-        self, aggregate: Aggregate, request: Request, held: str | None = None, position: int = 0
+        self, aggregate: Aggregate, request: Request, was: Standing = NOBODY, position: int = 0
     ) -> Outcome:
-        """Store what an aggregate recorded; `held` is the slug that it held before."""
-        events, holds = aggregate.collect(), self.holds(aggregate)
+        """Store what an aggregate recorded; `was` is its standing before."""
+        events, now = aggregate.collect(), aggregate.standing
+        moved = now.container_id != was.container_id
         receipt = await self.store.append(
             Append(
                 company_id=request.context.company_id,
@@ -132,32 +136,43 @@ class Application:
                 expected_version=aggregate.version - len(events),
                 events=events,
                 position=position,
-                claim=holds if holds != held else None,
-                release=held if holds != held else None,
+                claim=now.slug if now.slug != was.slug else None,
+                release=was.slug if now.slug != was.slug else None,
+                joins=now.container_id if now.live and (moved or not was.live) else None,
+                leaves=moved and now.container_id is None,
+                opens=now.live if now.is_container and now.live != was.live else None,
                 idempotency=None if request.dry_run else request.idempotency,
                 dry_run=request.dry_run,
             )
         )
         if receipt.replayed:
-            return await self.replay(receipt)
+            return await self.replay(request, receipt)
         return Outcome(aggregate, receipt, events)
 
-    async def replay(self, receipt: Receipt) -> Outcome:
+    async def replay(self, request: Request, receipt: Receipt) -> Outcome:
         """The outcome of a request that was carried out before, rebuilt from the events."""
-        recorded = await self.store.load(receipt.originator_id)
+        recorded = await self.store.load(request.context.company_id, receipt.originator_id)
         return Outcome(_at(recorded, receipt.version), receipt)
 
-    async def _attempt(self, id: UUID, request: Request, decide: Callable[[Any], None]) -> Outcome:
-        recorded = await self.store.load(id)
+    async def _attempt(
+        self,
+        id: UUID,
+        request: Request,
+        decide: Callable[[Any], None],
+        begin: Callable[[], Aggregate] | None,
+    ) -> Outcome:
+        recorded = await self.store.load(request.context.company_id, id)
         if receipt := await self.recall(request):
-            return await self.replay(receipt)
+            return await self.replay(request, receipt)
+        if begin and not recorded:
+            return await self.append(begin(), request)
         aggregate = existing(recorded, request.context.company_id)
-        held = self.holds(aggregate)
+        was = aggregate.standing
         decide(aggregate)  # what is refused at any version needs no precondition (RFC 9110, 13.2.1)
         _check_precondition(request, recorded)
         if not aggregate.pending_events and request.idempotency is None:
             return Outcome(aggregate, _present(recorded))
-        return await self.append(aggregate, request, held, recorded[-1].position)
+        return await self.append(aggregate, request, was, recorded[-1].position)
 
     async def recall(self, request: Request) -> Receipt | None:
         """What the same request, with the same idempotency key, got before."""

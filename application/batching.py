@@ -20,25 +20,36 @@ QUEUE_SIZE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a request works on: alone in its batch, or together with others that only share it."""
+
+    exclusive: Sequence[Hashable] = ()
+    shared: Sequence[Hashable] = ()
+
+
+NO_TOKENS = Tokens()
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting(Generic[Q, A]):
     """A request that waits for its answer."""
 
     request: Q
-    tokens: Sequence[Hashable]
+    tokens: Tokens
     answer: "asyncio.Future[A]"
 
 
 class Batcher(Generic[Q, A]):
     """Runs one batch at a time.
 
-    `run` answers each request of a batch with a value or an exception; `tokens` names what two
-    requests of one batch may not share.
+    `run` answers each request of a batch with a value or an exception; `tokens` names what keeps
+    two requests out of one batch.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]],
-        tokens: Callable[[Q], Sequence[Hashable]] = lambda _: (),
+        tokens: Callable[[Q], Tokens] = lambda _: NO_TOKENS,
     ) -> None:
         self._run = run
         self._tokens = tokens
@@ -69,11 +80,14 @@ class Batcher(Generic[Q, A]):
     def _take(self) -> list[Waiting[Q, A]]:
         taken: list[Waiting[Q, A]] = []
         left: list[Waiting[Q, A]] = []
-        used = set[Hashable]()
+        alone, used = set[Hashable](), set[Hashable]()
         for waiting in self._waiting:
-            if len(taken) < BATCH_SIZE and used.isdisjoint(waiting.tokens):
+            exclusive, shared = waiting.tokens.exclusive, waiting.tokens.shared
+            fits = used.isdisjoint(exclusive) and alone.isdisjoint(shared)
+            if fits and len(taken) < BATCH_SIZE:
                 taken.append(waiting)
-                used.update(waiting.tokens)
+                alone.update(exclusive)
+                used.update(exclusive, shared)
             else:
                 left.append(waiting)
         self._waiting = left

@@ -23,6 +23,20 @@ class SlugTaken(Refused):
     holder_id: UUID
 
 
+@dataclass
+class ContainerUnknown(Refused):
+    """What the aggregate would belong to does not exist in its company."""
+
+    container_id: UUID
+
+
+@dataclass
+class ContainerClosed(Refused):
+    """What the aggregate would come alive in is deleted."""
+
+    container_id: UUID
+
+
 class KeyReused(Refused):
     """The idempotency key was used before, for another request."""
 

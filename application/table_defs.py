@@ -34,10 +34,6 @@ class TableDefs(Application):
         super().__init__(store)
         self._claiming: set[tuple[UUID, str]] = set()
 
-    def holds(self, aggregate: TableDef) -> str | None:
-        """A table holds its slug until it is purged."""
-        return None if aggregate.purged_at else aggregate.slug
-
     async def create(self, request: Request, details: Details) -> Outcome:
         """Create a table, with the slug asked for or one derived from its name.
 
@@ -76,9 +72,10 @@ class TableDefs(Application):
     async def duplicate(self, id: UUID, request: Request, own: Copy) -> Outcome:
         """Create a copy of a table, with a name, slug and workspace of its own if wanted."""
         async with self.turns.of(idempotency_turn(request)):
-            original = existing(await self.store.load(id), request.context.company_id)
+            company_id = request.context.company_id
+            original = existing(await self.store.load(company_id, id), company_id)
             if receipt := await self.recall(request):
-                return await self.replay(receipt)
+                return await self.replay(request, receipt)
             return await self._create(request, original.copy(own))
 
     async def suggest_slug(self, company_id: UUID, name: str) -> str:
@@ -138,7 +135,7 @@ class TableDefs(Application):
 
     async def _held(self, request: Request, taken: SlugTaken) -> SlugHeld:
         company_id = request.context.company_id
-        holder = existing(await self.store.load(taken.holder_id), company_id)
+        holder = existing(await self.store.load(company_id, taken.holder_id), company_id)
         suggestion = await self._free(company_id, taken.slug)
         return SlugHeld(taken.slug, taken.holder_id, holder.deleted_at, suggestion)
 

@@ -15,8 +15,9 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from api.bootstrap import API_ROLE, KEYSET_PLANS, PROJECTOR_ROLE, as_role
+from api.bootstrap import KEYSET_PLANS
 from api.embedded_postgres import attach
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs

@@ -4,4 +4,6 @@ Every module with event topics is imported here, so that a process that has only
 read every event.
 """
 
+from domain import company as company
 from domain import table_def as table_def
+from domain import workspace as workspace

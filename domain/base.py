@@ -86,6 +86,8 @@ class Event(Stored, CanMutateAggregate[UUID]):
         """Let the aggregate's applier for this kind of event change its state."""
         aggregate.apply(self)
         aggregate.updated_by = self.metadata.actor_id
+        if cause := self.metadata.causation_id:
+            aggregate.reacted_to |= {cause}
 
     def _as_dict(self) -> dict[str, Any]:
         return dict(self)
@@ -95,11 +97,35 @@ class CreatedEvent(Event, CanInitAggregate[UUID]):
     """The first event of an aggregate."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an aggregate is to others, which the event store keeps exact at the moment of an append.
+
+    `slug`: which it keeps from others in its company. `container_id`: the aggregate that it belongs
+    to, and can only come alive in while that is alive. `is_container`: others may belong to it.
+    """
+
+    live: bool = True
+    slug: str | None = None
+    container_id: UUID | None = None
+    is_container: bool = False
+
+
 class Aggregate(BaseAggregate[UUID]):
-    """A consistency boundary: commands decide, events change state, versions count events."""
+    """A consistency boundary: commands decide, events change state, versions count events.
+
+    `reacted_to`: the events of others whose consequences it took; each has them once.
+    """
 
     if TYPE_CHECKING:  # a plain annotation would make the library turn the class into a dataclass
         updated_by: UUID
+
+    reacted_to = frozenset[UUID]()
+
+    @property
+    def standing(self) -> Standing:
+        """What it is to others now."""
+        raise NotImplementedError(type(self))
 
     @classmethod
     def begin(

@@ -41,5 +41,18 @@ class NotDeleted(DomainError):
     """This table is not deleted. Delete it before you purge it."""
 
 
+class WorkspaceDeleted(DomainError):
+    """This workspace is deleted. Restore it first."""
+
+    def __init__(self, workspace_id: UUID, deleted_at: datetime) -> None:
+        super().__init__()
+        self.workspace_id = workspace_id
+        self.deleted_at = deleted_at
+
+
+class CompanyRemoved(DomainError):
+    """This company was removed."""
+
+
 class UnreadableEvent(DomainError):
     """A stored event cannot be read by this release."""

@@ -1,5 +1,6 @@
 """A table definition: the container for the metadata of a table that people shape at run time."""
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import singledispatchmethod
 from typing import Any, ClassVar, Self
@@ -8,7 +9,8 @@ from uuid import UUID
 from pydantic import Field
 
 from domain import base, values
-from domain.base import Aggregate, Context
+from domain.base import Aggregate, Context, Standing
+from domain.containers import container_of
 from domain.errors import InvalidValue, NotDeleted, TableDeleted, TablePurged
 from domain.table_details import Changes, Copy, Details
 from domain.values import Settings
@@ -141,15 +143,21 @@ class TableDef(Aggregate):
             self.record(self.SettingsChanged, context, changes=patch)
 
     def delete(self, context: Context) -> None:
-        """Put it aside; deleting it again does nothing."""
+        """Put it aside; deleting it again, or twice for the same cause, does nothing."""
         self._must_not_be_purged()
-        if not self.deleted_at:
+        if not self.deleted_at and context.causation_id not in self.reacted_to:
             self.record(self.Deleted, context)
 
     def restore(self, context: Context) -> None:
         """Bring it back; restoring a live table does nothing."""
         self._must_not_be_purged()
         if self.deleted_at:
+            self.record(self.Restored, context)
+
+    def undo_delete(self, causes: Collection[UUID], context: Context) -> None:
+        """Bring it back if it was one of these events that deleted it."""
+        self._must_not_be_purged()
+        if self.deleted_at and self.deleted_because in causes:
             self.record(self.Restored, context)
 
     def purge(self, context: Context) -> None:
@@ -214,6 +222,7 @@ class TableDef(Aggregate):
         self.settings = event.settings
         self.created_by = event.metadata.actor_id
         self.deleted_at: datetime | None = None
+        self.deleted_because: UUID | None = None
         self.purged_at: datetime | None = None
 
     @apply.register
@@ -243,14 +252,23 @@ class TableDef(Aggregate):
     @apply.register
     def _(self, event: Deleted) -> None:
         self.deleted_at = event.timestamp
+        self.deleted_because = event.metadata.causation_id
 
     @apply.register
     def _(self, event: Restored) -> None:
-        self.deleted_at = None
+        self.deleted_at = self.deleted_because = None
 
     @apply.register
     def _(self, event: Purged) -> None:
         self.purged_at = event.timestamp
+
+    @property
+    def standing(self) -> Standing:
+        """It holds its slug, and its place in a workspace or the company, until it is purged."""
+        if self.purged_at:
+            return Standing(live=False)
+        container_id = container_of(self.company_id, self.workspace_id)
+        return Standing(not self.deleted_at, self.slug, container_id)
 
     # Guards
 

@@ -18,16 +18,22 @@ ON CONFLICT (projection) DO NOTHING
 
 
 class Projection(Protocol):
-    """A read model: its name and version, its tables, and how events change them."""
+    """A read model: its name and version, its tables, and how events change them.
+
+    `nouns`: the aggregates whose events it is shown. `acts`: it keeps no rows of its own but sends
+    commands, and so may skip nothing that it cannot apply.
+    """
 
     name: str
     version: int
+    nouns: frozenset[str]
+    acts: bool
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Write what these events, in global order, change; the caller holds the transaction."""
 
 
-def live_schema(projection: Projection) -> str:
+def live_schema(projection: "Projection | type[Projection]") -> str:
     """The schema that queries read, such as `table_defs_v1`."""
     return f"{projection.name}_v{projection.version}"
 
@@ -41,7 +47,8 @@ async def connect(conninfo: str, schema: str, options: str = "") -> AsyncConnect
     """A connection whose unqualified names are the tables of a projection's schema.
 
     Commits do not wait for the disk: what a crash takes back can be projected again, rows and
-    position together. `options` win over those of the connection string.
+    position together; and who acts, does so once for each event, however often it is shown one.
+    `options` win over those of the connection string.
     """
     options = f"-c search_path={schema} -c synchronous_commit=off {options}".strip()
     given = psycopg.conninfo.conninfo_to_dict(conninfo).get("options") or ""
@@ -54,27 +61,36 @@ async def connect(conninfo: str, schema: str, options: str = "") -> AsyncConnect
 
 
 async def create(
-    connection: AsyncConnection, projection: Projection, schema: str, *, indexed: bool
+    connection: AsyncConnection,
+    projection: "Projection | type[Projection]",
+    schema: str,
+    *,
+    indexed: bool,
 ) -> None:
     """Create the empty tables of a projection, if they do not exist, and start it at zero."""
-    name = sql.Identifier(schema)
     async with connection.transaction():
         known = await connection.execute(POSITION, (schema,))
         if await known.fetchone():
             return
-        await connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
-        await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
-        await connection.execute(_script(f"{projection.name}.sql"), prepare=False)
-        if indexed:
+        if not projection.acts:
+            await _create_tables(connection, projection.name, schema)
+        if indexed and not projection.acts:
             await connection.execute(_script(f"{projection.name}_indexes.sql"), prepare=False)
-        await connection.execute(
-            sql.SQL(
-                "GRANT USAGE ON SCHEMA {0} TO dynamic_tables_api;"
-                "GRANT SELECT ON ALL TABLES IN SCHEMA {0} TO dynamic_tables_api"
-            ).format(name),
-            prepare=False,
-        )
         await connection.execute(START, (schema,))
+
+
+async def _create_tables(connection: AsyncConnection, script: str, schema: str) -> None:
+    name = sql.Identifier(schema)
+    await connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    await connection.execute(sql.SQL("SET LOCAL search_path TO {}").format(name))
+    await connection.execute(_script(f"{script}.sql"), prepare=False)
+    await connection.execute(
+        sql.SQL(
+            "GRANT USAGE ON SCHEMA {0} TO dynamic_tables_api;"
+            "GRANT SELECT ON ALL TABLES IN SCHEMA {0} TO dynamic_tables_api"
+        ).format(name),
+        prepare=False,
+    )
 
 
 async def create_indexes(connection: AsyncConnection, projection: Projection) -> None:

@@ -106,6 +106,8 @@ class Follower:
             rows = await cursor.fetchall()
         if not rows:
             return 0
+        if self.projection.acts:
+            rows = self._until_it_must_act(rows)
         try:
             await self._project(rows)
         except Exception as error:
@@ -114,13 +116,24 @@ class Follower:
             await self._project_singly(rows)
         return len(rows)
 
+    def _until_it_must_act(self, rows: list[Any]) -> list[Any]:
+        """Up to the first event that it acts on: the position tells what is done."""
+        first = next((n for n, row in enumerate(rows, 1) if self._concerns(row)), len(rows))
+        return rows[:first]
+
     async def _project(self, rows: Sequence[Any]) -> None:
-        events = [_recorded(row) for row in rows if row[0] not in self._parked]
+        events = [_recorded(row) for row in rows if self._concerns(row)]
         async with self.connection.transaction():
             await self._advance(rows[-1][5])
             if events:
                 await self.projection.apply(self.connection, events)
         self.position = rows[-1][5]
+
+    def _concerns(self, row: Any) -> bool:
+        originator_id, _, topic, *_ = row
+        return (
+            topic.partition(".")[0] in self.projection.nouns and originator_id not in self._parked
+        )
 
     async def _project_singly(self, rows: Sequence[Any]) -> None:
         for row in rows:

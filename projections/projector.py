@@ -50,6 +50,10 @@ class Projector:
                 logger.warning("%s: waits for a newer release: %s", self._schema, waits.exceptions)
             except* (psycopg.Error, OSError, NotCreated) as broken:
                 logger.warning("%s: starts again: %s", self._schema, broken.exceptions)
+            except* Exception as failed:
+                if not self._projection.acts:
+                    raise
+                logger.exception("%s: stands still", self._schema, exc_info=failed)
             await asyncio.sleep(pause)
 
     async def _lead(self) -> None:
@@ -81,12 +85,13 @@ class Projector:
     async def _follow(self) -> None:
         silence = f"-c idle_in_transaction_session_timeout={self._silence}"
         async with await connect(self._conninfo, self._schema, silence) as connection:
-            follower = Follower(self._projection, connection, self._schema)
+            strict = self._projection.acts
+            follower = Follower(self._projection, connection, self._schema, strict)
             await follower.start()
             logger.info("%s: leads from position %s", self._schema, follower.position)
             while True:
                 self._woken.clear()
-                async with asyncio.timeout(ANSWER_TIMEOUT):
+                async with asyncio.timeout(None if strict else ANSWER_TIMEOUT):
                     moved = await follower.step(BATCH)
                 if not moved:
                     await self._wait()

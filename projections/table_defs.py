@@ -1,18 +1,17 @@
 """The table definitions as they are now: for reading one, the list, and slugs that moved on."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from pydantic_core import to_json
 
-from domain.base import Event
 from domain.recorded import Recorded
 from domain.table_def import TableDef
 from domain.values import merge_patch
 from projections.folding import fold, sort_key
+from projections.handlers import Handlers, Row
 
 LOAD = """
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
@@ -60,32 +59,20 @@ SELECT company_id, slug, table_id
     ON CONFLICT (company_id, slug) DO UPDATE SET table_id = excluded.table_id
 """
 
-Row = dict[str, Any]
-E = TypeVar("E", bound=Event)
-_handlers: dict[type[Event], Callable[[Row, Any], None]] = {}
-
-
-def handles(
-    event_class: type[E],
-) -> Callable[[Callable[[Row, E], None]], Callable[[Row, E], None]]:
-    """Make a function the handler of one kind of event."""
-
-    def register(handler: Callable[[Row, E], None]) -> Callable[[Row, E], None]:
-        _handlers[event_class] = handler
-        return handler
-
-    return register
+handles = Handlers()
 
 
 class TableDefsProjection:
     """The read model `table_defs`."""
 
     name = "table_defs"
-    version = 1
+    version = 2
+    acts = False
+    nouns = frozenset({"TableDef"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Fold the events into the rows that they touch, and write each row once."""
-        events = [recorded for recorded in events if type(recorded.event) in _handlers]
+        events = [recorded for recorded in events if handles.know(recorded)]
         rows = await _load(connection, events)
         former: dict[tuple[UUID, str], UUID] = {}
         for recorded in events:
@@ -93,18 +80,8 @@ class TableDefsProjection:
             row = rows.setdefault(event.originator_id, {})
             if isinstance(event, TableDef.SlugChanged):
                 former[recorded.company_id, row["slug"]] = event.originator_id
-            project(row, recorded)
+            handles.project(row, recorded)
         await _save(connection, list(rows.values()), former)
-
-
-def project(row: Row, recorded: Recorded) -> None:
-    """Change a row as one event says."""
-    event = recorded.event
-    _handlers[type(event)](row, event)
-    row["version"] = event.originator_version
-    row["position"] = recorded.position
-    row["updated_at"] = event.timestamp
-    row["updated_by"] = event.metadata.actor_id
 
 
 @handles(TableDef.Created)

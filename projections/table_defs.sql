@@ -37,3 +37,6 @@ CREATE TABLE purged_table_defs (
     purged_at  timestamptz NOT NULL,
     CONSTRAINT purged_table_defs_pkey PRIMARY KEY (id)
 );
+
+SELECT event_store.isolate(name::regclass)
+  FROM unnest(ARRAY['table_defs', 'former_slugs', 'purged_table_defs']) AS name;

@@ -19,9 +19,9 @@ from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from api.bootstrap import PROJECTOR_ROLE
 from api.embedded_postgres import attach
 from api.migrations import migrate
+from api.roles import PROJECTOR_ROLE
 
 # The same examples at each run: a red run is red again, and a green one tells nothing by chance.
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)

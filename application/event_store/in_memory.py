@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from application.errors import KeyReused, SlugTaken, VersionConflict
+from application.errors import (
+    ContainerClosed,
+    ContainerUnknown,
+    KeyReused,
+    SlugTaken,
+    VersionConflict,
+)
 from application.event_store.store import Append, IdempotencyKey, Receipt
 from domain.recorded import Recorded, decode, encode
 
@@ -17,6 +23,8 @@ class InMemoryEventStore:
         self._events: list[Recorded] = []
         self._slugs: dict[tuple[UUID, str], UUID] = {}
         self._keys: dict[tuple[UUID, str], tuple[str, Receipt]] = {}
+        self._open: dict[UUID, bool] = {}
+        self._members: dict[UUID, tuple[UUID, int]] = {}
 
     async def append(self, append: Append) -> Receipt:
         """Store the events of one command."""
@@ -29,15 +37,28 @@ class InMemoryEventStore:
             self._store(append, receipt)
         return receipt
 
-    async def load(self, originator_id: UUID) -> Sequence[Recorded]:
-        """All events of one aggregate in version order; empty if there are none."""
+    async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate of a company in version order; empty if there are none."""
         await asyncio.sleep(0)
-        return [r for r in self._events if r.event.originator_id == originator_id]
+        wanted = (company_id, originator_id)
+        return [r for r in self._events if (r.company_id, r.event.originator_id) == wanted]
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before."""
         await asyncio.sleep(0)
         return self._recall(company_id, idempotency)
+
+    async def members(
+        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+    ) -> Sequence[UUID]:
+        """Who belongs to a container, alive or not, in the order of their ids above `after`."""
+        await asyncio.sleep(0)
+        found = (
+            member
+            for member, (container, position) in self._members.items()
+            if container == container_id and position < before and member > after
+        )
+        return sorted(found)[:limit]
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """Events above a position, in global order."""
@@ -59,6 +80,9 @@ class InMemoryEventStore:
         version = sum(r.event.originator_id == append.originator_id for r in self._events)
         if version != append.expected_version:
             raise VersionConflict(version)
+        if append.joins and not self._open.get(append.joins, append.joins == append.company_id):
+            known = append.joins in self._open
+            raise (ContainerClosed if known else ContainerUnknown)(append.joins)
         holder = append.claim and self._slugs.get((append.company_id, append.claim))
         if append.claim and holder and holder != append.originator_id:
             raise SlugTaken(append.claim, holder)
@@ -81,6 +105,12 @@ class InMemoryEventStore:
             del self._slugs[append.company_id, append.release or ""]
         if append.claim:
             self._slugs[append.company_id, append.claim] = append.originator_id
+        if append.opens is not None:
+            self._open[append.originator_id] = append.opens
+        if append.joins:
+            self._members[append.originator_id] = (append.joins, receipt.position)
+        if append.leaves:
+            del self._members[append.originator_id]
         if key := append.idempotency:
             replay = Receipt(
                 receipt.originator_id, receipt.version, receipt.position, receipt.recorded_at, True

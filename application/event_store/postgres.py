@@ -10,16 +10,18 @@ from uuid import UUID
 
 import psycopg
 
-from application.batching import Batcher, Coalescer
+from application.batching import Batcher, Coalescer, Tokens
 from application.errors import (
     AppendBusy,
+    ContainerClosed,
+    ContainerUnknown,
     Fault,
     KeyReused,
     SlugTaken,
     StoreUnavailable,
     VersionConflict,
 )
-from application.event_store.session import InDoubt, Session
+from application.event_store.session import InDoubt, Session, companies, scoped
 from application.event_store.store import Append, IdempotencyKey, Receipt
 from domain.base import Event
 from domain.recorded import Recorded, decode, encode
@@ -32,12 +34,20 @@ RESOLVE = """
 SELECT command, originator_id, version, position, recorded_at
   FROM event_store.resolve(%s::jsonb, %s::integer)
 """
-LOAD = """
+LOAD = scoped("""
 SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
   FROM event_store.events
- WHERE originator_id = ANY(%s)
+ WHERE originator_id = ANY(%(ids)s) AND company_id = ANY(%(company_ids)s)
  ORDER BY originator_id, originator_version
-"""
+""")
+MEMBERS = scoped("""
+SELECT member_id
+  FROM event_store.memberships
+ WHERE container_id = %(container_id)s AND company_id = %(company_id)s
+   AND position < %(before)s AND member_id > %(after)s
+ ORDER BY member_id
+ LIMIT %(limit)s
+""")
 READ = """
 SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
   FROM event_store.events
@@ -45,22 +55,23 @@ SELECT originator_id, originator_version, topic, state, company_id, position, re
  ORDER BY position
  LIMIT %s
 """
-RECALL = """
+RECALL = scoped("""
 SELECT request_hash, originator_id, version, position, recorded_at
   FROM event_store.idempotency_keys
- WHERE company_id = %s AND key = %s
-"""
-FREE_SLUG = """
+ WHERE company_id = %(company_id)s AND key = %(key)s
+""")
+FREE_SLUG = scoped("""
 SELECT slug
-  FROM unnest(%s::text[]) WITH ORDINALITY AS candidate(slug, choice)
+  FROM unnest(%(slugs)s::text[]) WITH ORDINALITY AS candidate(slug, choice)
  WHERE NOT EXISTS (SELECT FROM event_store.slugs s
-                    WHERE s.company_id = %s AND s.slug = candidate.slug)
+                    WHERE s.company_id = %(company_id)s AND s.slug = candidate.slug)
  ORDER BY choice
  LIMIT 1
-"""
+""")
 
 Answer = Receipt | Exception
 Encoded = tuple[Append, Sequence[dict[str, object]]]
+Identity = tuple[UUID, UUID]  # company and aggregate
 Row = tuple[UUID, int, str, bytes, UUID, int, datetime]
 
 
@@ -70,21 +81,22 @@ class PostgresEventStore:
     def __init__(self, conninfo: str) -> None:
         self._writes = Session(conninfo)
         self._reads = Session(conninfo)
-        self._appends: Batcher[Encoded, Receipt] = Batcher(self._commit, _exclusive_tokens)
-        self._loads: Coalescer[UUID, list[Row]] = Coalescer(self._load_many)
+        self._appends: Batcher[Encoded, Receipt] = Batcher(self._commit, _tokens)
+        self._loads: Coalescer[Identity, list[Row]] = Coalescer(self._load_many)
 
     async def append(self, append: Append) -> Receipt:
         """Store the events of one command together with those of others that wait."""
         # Encoded here: events without a stored form are refused before they join a batch.
         return await self._appends.ask((append, [_encoded(event) for event in append.events]))
 
-    async def load(self, originator_id: UUID) -> Sequence[Recorded]:
-        """All events of one aggregate in version order; empty if there are none."""
-        return [_recorded(row) for row in await self._loads.get(originator_id) or ()]
+    async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate of a company in version order; empty if there are none."""
+        return [_recorded(row) for row in await self._loads.get((company_id, originator_id)) or ()]
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before."""
-        rows = await self._reads.fetch(RECALL, (company_id, idempotency.key))
+        params = {"company_id": company_id, "key": idempotency.key}
+        rows = await self._reads.fetch(RECALL, params | {"companies": companies(company_id)})
         if not rows:
             return None
         request_hash, originator_id, version, position, recorded_at = rows[0]
@@ -99,18 +111,33 @@ class PostgresEventStore:
 
     async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
         """The first of these slugs that nobody in the company holds."""
-        rows = await self._reads.fetch(FREE_SLUG, (list(candidates), company_id))
+        params = {"company_id": company_id, "slugs": list(candidates)}
+        rows = await self._reads.fetch(FREE_SLUG, params | {"companies": companies(company_id)})
         return rows[0][0] if rows else None
+
+    async def members(
+        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+    ) -> Sequence[UUID]:
+        """Who belongs to a container, alive or not, in the order of their ids above `after`."""
+        params = {
+            "companies": companies(company_id), "company_id": company_id,
+            "container_id": container_id, "before": before, "after": after, "limit": limit,
+        }  # fmt: skip
+        rows = await self._reads.fetch(MEMBERS, params)
+        return [row[0] for row in rows]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._writes.close()
         await self._reads.close()
 
-    async def _load_many(self, ids: Sequence[UUID]) -> Mapping[UUID, list[Row]]:
-        found: defaultdict[UUID, list[Row]] = defaultdict(list)
-        for row in await self._reads.fetch(LOAD, (list(ids),)):
-            found[row[0]].append(cast(Row, row))
+    async def _load_many(self, wanted: Sequence[Identity]) -> Mapping[Identity, list[Row]]:
+        """One query for all who wait, as all of their companies; each gets its own rows alone."""
+        found: defaultdict[Identity, list[Row]] = defaultdict(list)
+        ours = list({company_id for company_id, _ in wanted})
+        params = {"ids": [id for _, id in wanted], "company_ids": ours}
+        for row in await self._reads.fetch(LOAD, params | {"companies": companies(*ours)}):
+            found[row[4], row[0]].append(cast(Row, row))
         return found
 
     async def _commit(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
@@ -145,14 +172,15 @@ class PostgresEventStore:
         return [stored.get(index, lost) for index in range(len(batch))]
 
 
-def _exclusive_tokens(encoded: Encoded) -> Sequence[Hashable]:
+def _tokens(encoded: Encoded) -> Tokens:
+    """Nobody comes alive in a container in the batch that opens or closes it."""
     append, _ = encoded
     company = append.company_id
-    tokens: list[Hashable] = [append.originator_id]
-    tokens += [(company, "slug", slug) for slug in (append.claim, append.release) if slug]
+    exclusive: list[Hashable] = [append.originator_id]
+    exclusive += [(company, "slug", slug) for slug in (append.claim, append.release) if slug]
     if append.idempotency:
-        tokens.append((company, "key", append.idempotency.key))
-    return tokens
+        exclusive.append((company, "key", append.idempotency.key))
+    return Tokens(exclusive, (append.joins,) if append.joins else ())
 
 
 def _encoded(event: Event) -> dict[str, object]:
@@ -183,6 +211,9 @@ def _command(index: int, append: Append) -> dict[str, object]:
         "position": append.position,
         "claim": append.claim,
         "release": append.release,
+        "joins": append.joins and str(append.joins),
+        "leaves": append.leaves,
+        "opens": append.opens,
         "key": key and key.key,
         "request_hash": key and key.request_hash,
         "dry_run": append.dry_run,
@@ -211,6 +242,10 @@ def _answer(
             return VersionConflict(version)
         case "slug-taken":
             return SlugTaken(append.claim or "", originator_id)
+        case "container-unknown":
+            return ContainerUnknown(originator_id)
+        case "container-closed":
+            return ContainerClosed(originator_id)
     return KeyReused()
 
 

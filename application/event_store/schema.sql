@@ -26,6 +26,23 @@ CREATE TABLE IF NOT EXISTS event_store.slugs (
     CONSTRAINT slugs_pkey PRIMARY KEY (company_id, slug)
 );
 
+-- Companies and workspaces: who others belong to, and whether anything may come alive in it.
+CREATE TABLE IF NOT EXISTS event_store.containers (
+    id         uuid    NOT NULL,
+    company_id uuid    NOT NULL,
+    live       boolean NOT NULL,
+    CONSTRAINT containers_pkey PRIMARY KEY (id)
+);
+
+-- What belongs to which container, until it is purged; and since when it is alive in it, or was.
+CREATE TABLE IF NOT EXISTS event_store.memberships (
+    member_id    uuid   NOT NULL,
+    company_id   uuid   NOT NULL,
+    container_id uuid   NOT NULL,
+    position     bigint NOT NULL,
+    CONSTRAINT memberships_pkey PRIMARY KEY (member_id)
+);
+
 CREATE TABLE IF NOT EXISTS event_store.idempotency_keys (
     company_id    uuid        NOT NULL,
     key           text        NOT NULL,
@@ -37,12 +54,45 @@ CREATE TABLE IF NOT EXISTS event_store.idempotency_keys (
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (company_id, key)
 );
 
+-- Up to which positions `migrate` has looked for tables without a membership: earlier releases wrote
+-- none.
+CREATE TABLE IF NOT EXISTS event_store.adopted (
+    position bigint NOT NULL,
+    CONSTRAINT adopted_pkey PRIMARY KEY (position)
+);
+
 -- The event types that any deployed release knows: tells a newer event from a broken one.
 CREATE TABLE IF NOT EXISTS event_store.topics (
     topic         text    NOT NULL,
     class_version integer NOT NULL,
     CONSTRAINT topics_pkey PRIMARY KEY (topic, class_version)
 );
+
+-- Row-level security, the second belt: a transaction of the API sees the companies that it names, for
+-- as long as it lasts. Who acts for all of them, says so by its role. Nobody else sees anything, not
+-- even the owner. Asked first, because ALTER waits for everybody who reads the table.
+CREATE OR REPLACE FUNCTION event_store.isolate(target regclass, company name DEFAULT 'company_id')
+RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF (SELECT relforcerowsecurity FROM pg_class WHERE oid = target) THEN
+        RETURN;
+    END IF;
+    EXECUTE format(
+        'CREATE POLICY named_companies ON %s TO dynamic_tables_api USING (%I = ANY ((
+             SELECT NULLIF(current_setting(''dynamic_tables.companies'', true), '''')::uuid[]
+         )::uuid[]))', target, company);
+    EXECUTE format(
+        'CREATE POLICY every_company ON %s TO dynamic_tables_projector, dynamic_tables_admin
+             USING (true)', target);
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', target);
+END
+$$;
+
+SELECT event_store.isolate(name::regclass)
+  FROM unnest(ARRAY['event_store.events', 'event_store.slugs', 'event_store.idempotency_keys',
+                    'event_store.containers', 'event_store.memberships']) AS name;
 
 CREATE OR REPLACE FUNCTION event_store.refuse_change() RETURNS trigger
 LANGUAGE plpgsql AS $$
@@ -57,6 +107,9 @@ DO $$
 BEGIN
     IF to_regclass('event_store.events_by_company') IS NULL THEN
         CREATE INDEX events_by_company ON event_store.events (company_id, position);
+    END IF;
+    IF to_regclass('event_store.memberships_by_container') IS NULL THEN
+        CREATE INDEX memberships_by_container ON event_store.memberships (container_id, member_id);
     END IF;
     IF to_regclass('event_store.idempotency_keys_by_age') IS NULL THEN
         CREATE INDEX idempotency_keys_by_age ON event_store.idempotency_keys (recorded_at);
@@ -74,11 +127,12 @@ $$;
 -- Appends a batch of commands in one transaction and answers for each apart.
 --
 -- commands: [{"command": 0, "company_id", "originator_id", "expected_version", "position",
---             "claim", "release", "key", "request_hash", "dry_run"}]
+--             "claim", "release", "joins", "leaves", "opens", "key", "request_hash", "dry_run"}]
 -- events:   [{"command": 0, "version", "topic", "state", "salt", "event_id"}]
 --
--- The caller puts at most one command per aggregate, slug and idempotency key into a batch, so the
--- checks, made once under the lock, hold for the whole batch. The lock is a statement of its own:
+-- The caller puts at most one command per aggregate, slug and idempotency key into a batch, and
+-- nothing that joins a container with what opens or closes it, so the checks, made once under the
+-- lock, hold for the whole batch. The lock is a statement of its own:
 -- under READ COMMITTED the next statement's snapshot then sees what the last holder committed.
 CREATE OR REPLACE FUNCTION event_store.append(commands jsonb, events jsonb)
 RETURNS TABLE (
@@ -115,6 +169,8 @@ BEGIN
                    WHEN k.request_hash IS NOT NULL THEN 'key-reused'
                    WHEN coalesce(v.version, 0) <> c.expected_version
                         OR v.company_id <> c.company_id THEN 'conflict'
+                   WHEN w.live IS NULL AND c.joins <> c.company_id THEN 'container-unknown'
+                   WHEN NOT w.live THEN 'container-closed'
                    WHEN s.table_id <> c.originator_id THEN 'slug-taken'
                    ELSE 'accepted'
                END AS outcome,
@@ -123,12 +179,14 @@ BEGIN
                v.version AS actual_version, s.table_id AS holder_id
           FROM jsonb_to_recordset(commands) AS c(
                    command integer, company_id uuid, originator_id uuid, expected_version integer,
-                   position bigint, claim text, release text, key text, request_hash text,
-                   dry_run boolean)
+                   position bigint, claim text, release text, joins uuid, leaves boolean,
+                   opens boolean, key text, request_hash text, dry_run boolean)
           LEFT JOIN event_store.idempotency_keys k
             ON k.company_id = c.company_id AND k.key = c.key
           LEFT JOIN event_store.slugs s
             ON s.company_id = c.company_id AND s.slug = c.claim
+          LEFT JOIN event_store.containers w
+            ON w.id = c.joins AND w.company_id = c.company_id
           LEFT JOIN LATERAL (
                    SELECT e.originator_version AS version, e.company_id
                      FROM event_store.events e
@@ -172,6 +230,26 @@ BEGIN
           LEFT JOIN (SELECT command, max(version) AS version, max(position) AS position
                        FROM accepted GROUP BY command) a USING (command)
     ),
+    joined AS (
+        INSERT INTO event_store.memberships (member_id, company_id, container_id, position)
+        SELECT r.originator_id, r.company_id, r.joins, r.new_position
+          FROM result r
+         WHERE r.outcome = 'accepted' AND NOT r.dry_run AND r.joins IS NOT NULL
+            ON CONFLICT (member_id)
+            DO UPDATE SET container_id = excluded.container_id, position = excluded.position
+    ),
+    left_for_ever AS (
+        DELETE FROM event_store.memberships m USING verdict v
+         WHERE v.outcome = 'accepted' AND NOT v.dry_run AND v.leaves
+           AND m.member_id = v.originator_id
+    ),
+    opened AS (
+        INSERT INTO event_store.containers (id, company_id, live)
+        SELECT v.originator_id, v.company_id, v.opens
+          FROM verdict v
+         WHERE v.outcome = 'accepted' AND NOT v.dry_run AND v.opens IS NOT NULL
+            ON CONFLICT (id) DO UPDATE SET live = excluded.live
+    ),
     remembered AS (
         INSERT INTO event_store.idempotency_keys (
                    company_id, key, request_hash, originator_id, version, position, recorded_at)
@@ -182,7 +260,9 @@ BEGIN
     )
     SELECT r.command, r.outcome,
            CASE r.outcome WHEN 'replayed' THEN r.key_originator_id
-                          WHEN 'slug-taken' THEN r.holder_id ELSE r.originator_id END,
+                          WHEN 'slug-taken' THEN r.holder_id
+                          WHEN 'container-unknown' THEN r.joins
+                          WHEN 'container-closed' THEN r.joins ELSE r.originator_id END,
            CASE r.outcome WHEN 'replayed' THEN r.key_version
                           WHEN 'conflict' THEN coalesce(r.actual_version, 0)
                           ELSE r.new_version END,
@@ -232,12 +312,19 @@ BEGIN
 END
 $$;
 
+-- The last position of all companies together, for those who may not see their events.
+CREATE OR REPLACE FUNCTION event_store.head() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+RETURN (SELECT coalesce(max(position), 0) FROM event_store.events);
+
 -- The table as the event-sourcing library's own recorder names it, for its tools.
 CREATE OR REPLACE VIEW event_store.dynamic_tables_events AS
 SELECT originator_id, originator_version::bigint, topic, state, position AS notification_id
   FROM event_store.events;
 
--- The table for people with SQL: what happened, by whom, with the JSON decoded.
+-- The table for people with SQL: what happened, by whom, with the JSON decoded. `table_id` is the
+-- aggregate, which may also be a workspace or a company.
 CREATE OR REPLACE VIEW event_store.readable_events AS
 SELECT position, recorded_at, company_id, originator_id AS table_id,
        originator_version AS version, topic, event_id,
@@ -248,10 +335,39 @@ SELECT position, recorded_at, company_id, originator_id AS table_id,
 REVOKE ALL ON ALL TABLES IN SCHEMA event_store
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA event_store FROM PUBLIC;
-GRANT USAGE ON SCHEMA event_store TO dynamic_tables_api, dynamic_tables_projector;
-GRANT SELECT ON event_store.events, event_store.slugs, event_store.idempotency_keys
-   TO dynamic_tables_api, dynamic_tables_projector;
+GRANT USAGE ON SCHEMA event_store
+   TO dynamic_tables_api, dynamic_tables_projector, dynamic_tables_admin;
+GRANT SELECT ON event_store.events, event_store.slugs, event_store.idempotency_keys,
+                event_store.containers, event_store.memberships
+   TO dynamic_tables_api, dynamic_tables_projector, dynamic_tables_admin;
+GRANT INSERT ON event_store.events TO dynamic_tables_admin;
+GRANT INSERT, UPDATE, DELETE ON event_store.slugs, event_store.idempotency_keys,
+                                event_store.containers, event_store.memberships
+   TO dynamic_tables_admin;
 GRANT SELECT ON event_store.topics TO dynamic_tables_projector;
 GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb, integer)
-   TO dynamic_tables_api;
+   TO dynamic_tables_api, dynamic_tables_projector;
+GRANT EXECUTE ON FUNCTION event_store.head() TO dynamic_tables_api;
+GRANT EXECUTE ON FUNCTION event_store.isolate(regclass, name) TO dynamic_tables_projector;
+
+-- Functions and views that act for all companies belong to the role that may.
+DO $$
+DECLARE
+    ours text;
+BEGIN
+    GRANT CREATE ON SCHEMA event_store TO dynamic_tables_admin;
+    FOR ours IN
+        SELECT 'FUNCTION ' || oid::regprocedure FROM pg_proc
+         WHERE pronamespace = 'event_store'::regnamespace AND prosecdef
+           AND proowner <> 'dynamic_tables_admin'::regrole
+         UNION ALL
+        SELECT 'VIEW ' || oid::regclass FROM pg_class
+         WHERE relnamespace = 'event_store'::regnamespace AND relkind = 'v'
+           AND relowner <> 'dynamic_tables_admin'::regrole
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO dynamic_tables_admin', ours);
+    END LOOP;
+    REVOKE CREATE ON SCHEMA event_store FROM dynamic_tables_admin;
+END
+$$;

@@ -1,8 +1,9 @@
 """One database connection that is opened when first needed, and again after it broke."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection
@@ -12,7 +13,30 @@ from application.errors import AppendBusy, StoreUnavailable
 
 CONNECT_TIMEOUT = 2  # seconds
 ANSWER_TIMEOUT = 15  # seconds; the server gives up after 10
+ACT_AS = "SELECT set_config('dynamic_tables.companies', %s, true)"
+T = TypeVar("T")
 Params = Sequence[Any] | Mapping[str, Any]
+# Row-level security asks for the companies that a transaction acts for, and a statement of its own
+# is a transaction. LATERAL makes the rows wait for the setting; OFFSET keeps the planner from
+# looking for another order. Were it to find one all the same, no row would show.
+_SCOPED = """
+SELECT scoped.*
+  FROM set_config('dynamic_tables.companies', %(companies)s, true) AS scope(companies)
+ CROSS JOIN LATERAL (
+       SELECT wanted.* FROM ({query}) AS wanted
+        WHERE scope.companies IS NOT NULL
+       OFFSET 0) AS scoped
+"""
+
+
+def scoped(query: str) -> str:
+    """A query that row-level security lets see the companies in `%(companies)s` and no other."""
+    return _SCOPED.format(query=query.strip())
+
+
+def companies(*ids: UUID) -> str:
+    """The value of `%(companies)s`: an array as Postgres writes it."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 class InDoubt(StoreUnavailable):
@@ -58,15 +82,37 @@ class Session:
             StoreUnavailable: there is no connection, or the database cannot go on.
             psycopg.Error: the statement itself, or a value in it, is refused.
         """
+
+        async def run(connection: AsyncConnection[TupleRow]) -> list[TupleRow]:
+            async with connection.cursor(binary=True) as cursor:
+                await cursor.execute(query.encode(), params)
+                return await cursor.fetchall()
+
+        return await self.run(run)
+
+    async def run_as(
+        self, company_id: UUID, run: Callable[[AsyncConnection[TupleRow]], Awaitable[T]]
+    ) -> T:
+        """Several statements in one transaction that sees and changes one company's rows alone.
+
+        Raises:
+            As `fetch`; and whatever `run` raises, nothing of which is kept then.
+        """
+
+        async def transact(connection: AsyncConnection[TupleRow]) -> T:
+            async with connection.transaction():
+                await connection.execute(ACT_AS, (companies(company_id),))
+                return await run(connection)
+
+        return await self.run(transact)
+
+    async def run(self, run: Callable[[AsyncConnection[TupleRow]], Awaitable[T]]) -> T:
+        """Whatever is done on the connection, with its errors in our words; see `fetch`."""
         async with self._turn:
             connection = await self._open()
             try:
-                async with (
-                    asyncio.timeout(ANSWER_TIMEOUT),
-                    connection.cursor(binary=True) as cursor,
-                ):
-                    await cursor.execute(query.encode(), params)
-                    return await cursor.fetchall()
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    return await run(connection)
             except psycopg.errors.LockNotAvailable as error:
                 raise AppendBusy from error
             except psycopg.errors.ProgramLimitExceeded:

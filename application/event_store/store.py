@@ -23,7 +23,10 @@ class Append:
     """What one command wants stored, all or nothing.
 
     `expected_version` is the aggregate's version before `events`; `position` the aggregate's last
-    position, which is the answer of a command without events.
+    position, which is the answer of a command without events. `claim` and `release` are slugs;
+    `joins` is the container in which the aggregate comes alive, which must be alive itself;
+    `leaves`: it belongs nowhere any more; `opens`: whether others may come alive in it from now on,
+    None = as before.
     """
 
     company_id: UUID
@@ -33,6 +36,9 @@ class Append:
     position: int = 0
     claim: str | None = None
     release: str | None = None
+    joins: UUID | None = None
+    leaves: bool = False
+    opens: bool | None = None
     idempotency: IdempotencyKey | None = None
     dry_run: bool = False
 
@@ -58,19 +64,28 @@ class EventStore(Protocol):
         """Store the events of one command.
 
         Raises:
-            VersionConflict, SlugTaken, KeyReused: refused, nothing was stored.
+            VersionConflict, SlugTaken, ContainerUnknown, ContainerClosed, KeyReused: refused,
+                nothing was stored.
             AppendBusy, StoreUnavailable: not stored as far as can be known; the same request with
                 the same idempotency key is safe.
         """
 
-    async def load(self, originator_id: UUID) -> Sequence[Recorded]:
-        """All events of one aggregate in version order; empty if there are none."""
+    async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate of a company in version order; empty if there are none."""
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before.
 
         Raises:
             KeyReused: the key belongs to another request.
+        """
+
+    async def members(
+        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+    ) -> Sequence[UUID]:
+        """Who belongs to a container, alive or not, in the order of their ids above `after`.
+
+        Only those that came alive in it before this position.
         """
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:

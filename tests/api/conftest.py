@@ -16,9 +16,9 @@ from psycopg.rows import class_row
 
 from api import keys
 from api.app import create_app
-from api.bootstrap import PROJECTOR_ROLE, as_role
 from api.keys import NewKey
 from api.protocol import BoundedProtocol
+from api.roles import PROJECTOR_ROLE, as_role
 from api.settings import Settings
 from projections.projector import Projector
 from projections.table_defs import TableDefsProjection

@@ -11,9 +11,9 @@ import pytest
 from psycopg import AsyncConnection
 
 from api import health
-from api.bootstrap import PROJECTOR_ROLE, as_role
 from api.health import Unhealthy, check_api, check_projector
 from api.migrations import PROJECTIONS
+from api.roles import PROJECTOR_ROLE, as_role
 from projections.base import live_schema
 from projections.projector import Projector
 

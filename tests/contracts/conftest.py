@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from api.bootstrap import API_ROLE, as_role
+from api.roles import API_ROLE, as_role
 from application.event_store.postgres import PostgresEventStore
 
 

@@ -12,7 +12,7 @@ import pytest
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.bootstrap import API_ROLE, PROJECTOR_ROLE, as_role
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.errors import AppendBusy, Fault, SlugTaken, StoreUnavailable, VersionConflict
 from application.event_store import session
 from application.event_store.postgres import PostgresEventStore

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
-from api.bootstrap import API_ROLE, as_role
+from api.roles import API_ROLE, as_role
 from application.event_store.postgres import APPEND, PostgresEventStore
 from domain.recorded import Recorded
 from tests.contracts.commands import documents

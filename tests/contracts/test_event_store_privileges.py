@@ -7,7 +7,7 @@ import pytest
 from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege
 
-from api.bootstrap import API_ROLE, PROJECTOR_ROLE, as_role
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.event_store.postgres import APPEND
 from tests.contracts.commands import documents
 from tests.contracts.conftest import connected

@@ -14,9 +14,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api import migrations
-from api.bootstrap import API_ROLE, PROJECTOR_ROLE, as_role
 from api.embedded_postgres import attach
 from api.migrations import migrate
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.event_store.postgres import PostgresEventStore
 from tests.conftest import eventually
 from tests.contracts.commands import creation

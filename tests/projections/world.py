@@ -13,7 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
-from api.bootstrap import API_ROLE, KEYSET_PLANS, PROJECTOR_ROLE, as_role
+from api.bootstrap import KEYSET_PLANS
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.base import Outcome, Request
 from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs

@@ -1,0 +1,88 @@
+"""What was there before there were companies and workspaces as such becomes theirs.
+
+Companies were bare ids once, and tables named workspaces that nobody had made. Each gets an
+aggregate of its own, and each table its place in it.
+"""
+
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+from api.operator import by_operator
+from application.base import Request
+from application.companies import Companies
+from application.event_store.postgres import PostgresEventStore
+from application.workspaces import Workspaces
+from domain.company_details import CompanyDetails, WorkspaceDetails
+from domain.containers import container_of
+
+BARE_COMPANIES = """
+SELECT company_id FROM (
+    SELECT company_id FROM access.api_keys WHERE company_id IS NOT NULL
+     UNION
+    SELECT company_id FROM event_store.events WHERE position > %s) AS named
+ WHERE NOT EXISTS (SELECT FROM event_store.containers WHERE id = named.company_id)
+ ORDER BY company_id
+"""
+# The last word on where each table is, of those that the store has no place for.
+PLACELESS = """
+SELECT DISTINCT ON (originator_id)
+       originator_id, company_id, position,
+       convert_from(state, 'UTF8')::jsonb -> 'data' ->> 'workspaceId' AS workspace_id
+  FROM event_store.events e
+ WHERE topic IN ('TableDef.Created', 'TableDef.MovedToWorkspace') AND position > %s
+   AND NOT EXISTS (SELECT FROM event_store.memberships WHERE member_id = e.originator_id)
+   AND NOT EXISTS (SELECT FROM event_store.events p
+                    WHERE p.originator_id = e.originator_id AND p.topic = 'TableDef.Purged')
+ ORDER BY originator_id, originator_version DESC
+"""
+PLACE = """
+INSERT INTO event_store.memberships (member_id, company_id, container_id, position)
+VALUES (%s, %s, %s, %s)
+ON CONFLICT DO NOTHING
+"""
+DONE = "SELECT coalesce(max(position), 0) FROM event_store.adopted"
+HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
+NOTE = "INSERT INTO event_store.adopted (position) VALUES (%s)"
+
+
+async def adopt(connection: AsyncConnection, database_url: str) -> None:
+    """Register bare companies and workspaces, and note where each table is.
+
+    `connection`: the administrator's. Looks only at what happened since it was here last.
+    """
+    done, head = await _number(connection, DONE), await _number(connection, HEAD)
+    store = PostgresEventStore(database_url)
+    try:
+        rows = await (await connection.execute(BARE_COMPANIES, (done,))).fetchall()
+        for (company_id,) in rows:
+            await _register(store, company_id)
+        tables = await (await connection.execute(PLACELESS, (done,))).fetchall()
+        for company_id, workspace_id in sorted({(row[1], row[3]) for row in tables if row[3]}):
+            await _create(store, company_id, UUID(workspace_id))
+    finally:
+        await store.close()
+    for id, company_id, position, workspace_id in tables:
+        container = container_of(company_id, UUID(workspace_id) if workspace_id else None)
+        await connection.execute(PLACE, (id, company_id, container, position))
+    if head > done:
+        await connection.execute(NOTE, (head,))
+
+
+async def _number(connection: AsyncConnection, query: str) -> int:
+    row = await (await connection.execute(query.encode())).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def _register(store: PostgresEventStore, company_id: UUID) -> None:
+    details = CompanyDetails(name=f"Company {company_id}")
+    await Companies(store).register(_request(company_id), details)
+
+
+async def _create(store: PostgresEventStore, company_id: UUID, workspace_id: UUID) -> None:
+    details = WorkspaceDetails(name=f"Workspace {workspace_id}")
+    await Workspaces(store).put(workspace_id, _request(company_id), details)
+
+
+def _request(company_id: UUID) -> Request:
+    return Request(by_operator(company_id, "adopt", "It was there before it had a name."))

@@ -1,0 +1,100 @@
+"""What people and keys are called: names beside the events, not in them, so that they can go."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from application.event_store.session import Session
+from domain.errors import NotFound
+from projections.folding import sort_key
+from projections.keyset import TIME, Listing
+
+REMEMBERED = 100_000  # names, per process
+
+NOTE = """
+INSERT INTO access.people AS known (company_id, id, kind, name, name_folded)
+VALUES (%(company_id)s, %(id)s, %(kind)s, %(name)s, %(name_folded)s)
+    ON CONFLICT (company_id, id) DO UPDATE
+   SET name = excluded.name, name_folded = excluded.name_folded, updated_at = now()
+ WHERE known.erased_at IS NULL AND known.name IS DISTINCT FROM excluded.name
+"""
+NAMES = """
+SELECT id, name FROM access.people WHERE company_id = %(company_id)s AND id = ANY(%(ids)s)
+"""
+ERASE = """
+UPDATE access.people
+   SET name = NULL, name_folded = '', erased_at = coalesce(erased_at, now()), updated_at = now()
+ WHERE company_id = %(company_id)s AND id = %(id)s
+"""
+FORGET_LABEL = """
+UPDATE access.api_keys SET label = '' WHERE company_id = %(company_id)s AND id = %(id)s
+"""
+
+_JSON = f"""json_build_object('id', t.id, 'kind', t.kind, 'name', t.name,
+                              'erasedAt', {TIME.format("t.erased_at")})"""
+PERSON = f"""
+SELECT {_JSON}::text FROM access.people t WHERE company_id = %(company_id)s AND id = %(id)s
+"""  # noqa: S608
+PEOPLE = Listing(
+    source="access.people",
+    json=_JSON,
+    gone="erased_at",
+    sorts={"name": ("name_folded", "text")},
+)
+
+
+class Directory:
+    """The names of those who act in a company."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._noted: dict[tuple[UUID, UUID], str] = {}
+
+    async def note(self, company_id: UUID, id: UUID, name: str) -> None:
+        """Remember what a person is called now; who was erased stays without a name."""
+        if self._noted.get((company_id, id)) == name:
+            return
+        params = {
+            "company_id": company_id, "id": id, "kind": "user", "name": name,
+            "name_folded": sort_key(name),
+        }  # fmt: skip
+        await self._as(company_id, NOTE, params)
+        if len(self._noted) >= REMEMBERED:
+            self._noted.clear()
+        self._noted[company_id, id] = name
+
+    async def name(self, company_id: UUID, id: UUID) -> str | None:
+        """What somebody is called, if that is known."""
+        params = {"company_id": company_id, "ids": [id]}
+        rows = await self._as(company_id, NAMES, params)
+        return rows[0][1] if rows else None
+
+    async def erase(self, company_id: UUID, id: UUID, dry_run: bool = False) -> str:
+        """Forget a name for good: tokens that still tell it are not listened to.
+
+        Returns the person as JSON, as they are then or, with `dry_run`, still are.
+
+        Raises:
+            NotFound: nobody of this id is known in the company.
+        """
+
+        async def run(connection: AsyncConnection[TupleRow]) -> TupleRow | None:
+            params = {"company_id": company_id, "id": id}
+            if not dry_run:
+                await connection.execute(ERASE, params)
+                await connection.execute(FORGET_LABEL, params)
+            return await (await connection.execute(PERSON.encode(), params)).fetchone()
+
+        if (row := await self._session.run_as(company_id, run)) is None:
+            raise NotFound
+        return str(row[0])
+
+    async def _as(self, company_id: UUID, query: str, params: Any) -> Sequence[TupleRow]:
+        async def run(connection: AsyncConnection[TupleRow]) -> Sequence[TupleRow]:
+            cursor = await connection.execute(query.encode(), params)
+            return await cursor.fetchall() if cursor.description else ()
+
+        return await self._session.run_as(company_id, run)
