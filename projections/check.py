@@ -18,35 +18,15 @@ from domain.base import replay
 from domain.recorded import decode
 from domain.table_def import TableDef
 from domain.values import same_json
-from projections.base import POSITION, connect, live_schema
-from projections.table_defs import TableDefsProjection, searchable
+from projections.base import connect
+from projections.expected import KEEP, KEPT, READ_MODEL_OF, STRAY, TABLES, TENANCY, Kept
+from projections.handlers import Row
 
-SCHEMA = live_schema(TableDefsProjection())
-# Before the snapshot is taken, so that a rebuild cannot put tables under it that it does not see.
-KEEP = "LOCK TABLE table_defs, purged_table_defs IN ACCESS SHARE MODE"
+POSITIONS = "SELECT projection, position FROM projections.positions WHERE projection = ANY(%s)"
 EVENTS = """
 SELECT originator_id, originator_version, topic, state, position
   FROM event_store.events
  ORDER BY originator_id, originator_version
-"""
-ROWS = "SELECT * FROM table_defs WHERE id = ANY(%s)"
-TOMBSTONES = "SELECT id, company_id, purged_at FROM purged_table_defs WHERE id = ANY(%s)"
-SLUGS = """
-SELECT table_id AS id, array_agg((company_id, slug)::text ORDER BY company_id, slug) AS reserved
-  FROM event_store.slugs
- WHERE table_id = ANY(%s)
- GROUP BY table_id
-"""
-STRAY = """
-SELECT 'table ' || id AS what FROM table_defs r
- WHERE NOT EXISTS (SELECT FROM event_store.events WHERE originator_id = r.id)
- UNION ALL
-SELECT 'tombstone of ' || id FROM purged_table_defs r
- WHERE NOT EXISTS (SELECT FROM event_store.events WHERE originator_id = r.id)
- UNION ALL
-SELECT 'reservation of ' || slug || ' by ' || table_id FROM event_store.slugs r
- WHERE NOT EXISTS (SELECT FROM event_store.events WHERE originator_id = r.table_id)
- ORDER BY what
 """
 # Sorting a large log takes as long as it takes.
 NO_HURRY = "-c statement_timeout=0"
@@ -55,7 +35,7 @@ MOST_DIFFERENCES = 100
 MISSING = "the events say that it is there, it is missing"
 STRAY_ROW = "the events know nothing of it, it is there"
 
-Row = dict[str, Any]
+KNOWN_AS = {"Workspace": "workspace", "Company": "company"}
 
 
 @dataclass
@@ -79,46 +59,56 @@ class Report:
 
 @dataclass
 class History:
-    """The stored events of one aggregate, and the table that they make: now, and as projected."""
+    """The stored events of one aggregate, and what they make of it: now, and as projected."""
 
     id: UUID
     rows: list[Any] = field(default_factory=list)
-    table: TableDef | None = None
-    projected: TableDef | None = None
+    now: Any = None
+    projected: Any = None
     position: int = 0
 
-    def fold(self, position: int) -> None:
-        """Fold the events: all of them, and those that a projection at this position has seen.
+    def fold(self, positions: Mapping[str, int]) -> None:
+        """Fold the events: all of them, and those that the read model has seen.
 
         Raises:
             Exception: one of them cannot be read, or one is missing.
         """
         events = [decode(topic, id, version, state) for id, version, topic, state, _ in self.rows]
-        seen = [row[4] for row in self.rows if row[4] <= position]
-        self.table = replay(events)
-        self.projected = self.table if len(seen) == len(events) else replay(events[: len(seen)])
+        read_model = READ_MODEL_OF[events[0].TOPIC.partition(".")[0]]
+        seen = [row[4] for row in self.rows if row[4] <= positions[read_model]]
+        self.now = replay(events)
+        self.projected = self.now if len(seen) == len(events) else replay(events[: len(seen)])
         self.position = seen[-1] if seen else 0
 
 
 async def check(conninfo: str) -> Report:
-    """Compare every row of the read model, and every slug reservation, with the events."""
+    """Compare every row of the read models, and all that the store keeps, with the events."""
     report = Report()
-    async with await connect(conninfo, SCHEMA, NO_HURRY) as connection:
+    async with await connect(conninfo, "public", NO_HURRY) as connection:
         await connection.set_read_only(True)
         async with connection.transaction():
             await connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            await connection.execute(KEEP)
-            row = await (await connection.execute(POSITION, (SCHEMA,))).fetchone()
-            report.position = row[0] if row else 0
-            await _compare(connection, report)
+            # Before the snapshot is taken, so that a rebuild cannot put tables under it that it
+            # does not see.
+            await connection.execute(KEEP.encode())
+            found = await connection.execute(POSITIONS, (list(READ_MODEL_OF.values()),))
+            positions = {TABLES: 0, TENANCY: 0} | dict(await found.fetchall())
+            report.position = positions[TABLES]
+            await _compare(connection, report, positions)
     return report
 
 
-async def _compare(connection: AsyncConnection, report: Report) -> None:
+async def _compare(
+    connection: AsyncConnection, report: Report, positions: Mapping[str, int]
+) -> None:
     async with aclosing(_chunks(connection)) as chunks:
         async for chunk in chunks:
             report.events += sum(len(history.rows) for history in chunk)
-            await _compare_chunk(connection, report, [h for h in chunk if _folds(h, report)])
+            folded = [history for history in chunk if _folds(history, report, positions)]
+            for kind, kept in KEPT.items():
+                ours = [history for history in folded if isinstance(history.now, kind)]
+                for each in kept:
+                    await _compare_kept(connection, report, each, ours)
     for stray in await _fetch(connection, STRAY):
         report.note(f"{stray['what']}: {STRAY_ROW}")
 
@@ -139,27 +129,28 @@ async def _chunks(connection: AsyncConnection) -> AsyncGenerator[list[History], 
     yield histories
 
 
-def _folds(history: History, report: Report) -> bool:
+def _folds(history: History, report: Report, positions: Mapping[str, int]) -> bool:
     try:
-        history.fold(report.position)
+        history.fold(positions)
     except Exception as error:  # whatever is wrong with it, the others are to be compared
-        report.note(f"table {history.id}: its events cannot be read: {error}")
+        noun = KNOWN_AS.get(history.rows[0][2].partition(".")[0], "table")
+        report.note(f"{noun} {history.id}: its events cannot be read: {error}")
         return False
+    report.tables += isinstance(history.projected, TableDef) and not history.projected.purged_at
     return True
 
 
-async def _compare_chunk(
-    connection: AsyncConnection, report: Report, histories: Sequence[History]
+async def _compare_kept(
+    connection: AsyncConnection, report: Report, kept: Kept, histories: Sequence[History]
 ) -> None:
-    ids = [history.id for history in histories]
-    projected = [(h.projected, h.position) for h in histories if h.projected]
-    rows = {t.id: searchable(_row(t, p)) for t, p in projected if not t.purged_at}
-    tombstones = {t.id: _tombstone(t) for t, _ in projected if t.purged_at}
-    slugs = {h.id: _reservation(h.table) for h in histories if h.table and not h.table.purged_at}
-    report.tables += len(rows)
-    _compare_rows(report, "table", rows, await _fetch(connection, ROWS, ids))
-    _compare_rows(report, "tombstone of", tombstones, await _fetch(connection, TOMBSTONES, ids))
-    _compare_rows(report, "reservation of", slugs, await _fetch(connection, SLUGS, ids))
+    expected = {}
+    for history in histories:
+        aggregate = history.projected if kept.projected else history.now
+        row = aggregate and kept.row(aggregate, history.position)
+        if row:
+            expected[history.id] = row
+    found = await _fetch(connection, kept.query, [history.id for history in histories])
+    _compare_rows(report, kept.what, expected, found)
 
 
 def _compare_rows(
@@ -193,32 +184,3 @@ async def _fetch(
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(query.encode(), None if ids is None else (list(ids),))
         return await cursor.fetchall()
-
-
-def _row(table: TableDef, position: int) -> Row:
-    return {
-        "id": table.id,
-        "company_id": table.company_id,
-        "workspace_id": table.workspace_id,
-        "name": table.name,
-        "slug": table.slug,
-        "description": table.description,
-        "icon": table.icon,
-        "color": table.color,
-        "settings": table.settings,
-        "deleted_at": table.deleted_at,
-        "created_by": table.created_by,
-        "created_at": table.created_on,
-        "updated_by": table.updated_by,
-        "updated_at": table.modified_on,
-        "version": table.version,
-        "position": position,
-    }
-
-
-def _tombstone(table: TableDef) -> Row:
-    return {"id": table.id, "company_id": table.company_id, "purged_at": table.purged_at}
-
-
-def _reservation(table: TableDef) -> Row:
-    return {"id": table.id, "reserved": [f"({table.company_id},{table.slug})"]}

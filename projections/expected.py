@@ -1,0 +1,168 @@
+"""What the events say that the rows of each kind of aggregate are, and where to look for them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.base import Aggregate
+from domain.company import Company
+from domain.table_def import TableDef
+from domain.workspace import Workspace
+from projections.base import live_schema
+from projections.folding import sort_key
+from projections.handlers import Row
+from projections.table_defs import TableDefsProjection, searchable
+from projections.tenancy import TenancyProjection
+
+TABLES, TENANCY = live_schema(TableDefsProjection()), live_schema(TenancyProjection())
+READ_MODEL_OF: Mapping[str, str] = {"TableDef": TABLES, "Workspace": TENANCY, "Company": TENANCY}
+
+# S608: the names of the schemas are ours.
+_TABLES = f"SELECT * FROM {TABLES}.table_defs WHERE id = ANY(%s)"  # noqa: S608
+_TOMBSTONES = f"""
+SELECT id, company_id, purged_at FROM {TABLES}.purged_table_defs WHERE id = ANY(%s)
+"""  # noqa: S608
+_SLUGS = """
+SELECT table_id AS id, array_agg((company_id, slug)::text ORDER BY company_id, slug) AS reserved
+  FROM event_store.slugs
+ WHERE table_id = ANY(%s)
+ GROUP BY table_id
+"""
+_MEMBERSHIPS = """
+SELECT member_id AS id, company_id, container_id
+  FROM event_store.memberships
+ WHERE member_id = ANY(%s)
+"""
+_CONTAINERS = "SELECT id, company_id, live FROM event_store.containers WHERE id = ANY(%s)"
+_WORKSPACES = f"""
+SELECT *, id AS workspace_id, aggregate_id AS id
+  FROM {TENANCY}.workspaces WHERE aggregate_id = ANY(%s)
+"""  # noqa: S608
+_COMPANIES = f"SELECT * FROM {TENANCY}.companies WHERE id = ANY(%s)"  # noqa: S608
+
+KEEP = f"""
+LOCK TABLE {TABLES}.table_defs, {TABLES}.purged_table_defs, {TENANCY}.workspaces,
+           {TENANCY}.companies IN ACCESS SHARE MODE
+"""
+STRAY = f"""
+SELECT what FROM (
+    SELECT 'table ' || id AS what, id FROM {TABLES}.table_defs
+     UNION ALL
+    SELECT 'tombstone of ' || id, id FROM {TABLES}.purged_table_defs
+     UNION ALL
+    SELECT 'workspace ' || aggregate_id, aggregate_id FROM {TENANCY}.workspaces
+     UNION ALL
+    SELECT 'company ' || id, id FROM {TENANCY}.companies
+     UNION ALL
+    SELECT 'reservation of ' || slug || ' by ' || table_id, table_id FROM event_store.slugs
+     UNION ALL
+    SELECT 'place of ' || member_id, member_id FROM event_store.memberships
+     UNION ALL
+    SELECT 'container ' || id, id FROM event_store.containers) AS row
+ WHERE NOT EXISTS (SELECT FROM event_store.events WHERE originator_id = row.id)
+ ORDER BY what
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Rows that somebody keeps of one kind of aggregate.
+
+    `query` finds them by the ids of the aggregates; `row` is what one should be, None = absent.
+    `projected`: as far as the read model has come, rather than now.
+    """
+
+    what: str
+    query: str
+    row: Callable[[Any, int], Row | None]
+    projected: bool = False
+
+
+def _of_both(aggregate: Any, position: int) -> Row:
+    return {
+        "id": aggregate.id,
+        "name": aggregate.name,
+        "name_folded": sort_key(aggregate.name),
+        "created_by": aggregate.created_by,
+        "created_at": aggregate.created_on,
+        "updated_by": aggregate.updated_by,
+        "updated_at": aggregate.modified_on,
+        "version": aggregate.version,
+        "position": position,
+    }
+
+
+def _table(table: TableDef, position: int) -> Row | None:
+    if table.purged_at:
+        return None
+    return searchable(
+        _of_both(table, position)
+        | {
+            "company_id": table.company_id,
+            "workspace_id": table.workspace_id,
+            "slug": table.slug,
+            "description": table.description,
+            "icon": table.icon,
+            "color": table.color,
+            "settings": table.settings,
+            "deleted_at": table.deleted_at,
+        }
+    )
+
+
+def _tombstone(table: TableDef, _: int) -> Row | None:
+    if not table.purged_at:
+        return None
+    return {"id": table.id, "company_id": table.company_id, "purged_at": table.purged_at}
+
+
+def _reservation(table: TableDef, _: int) -> Row | None:
+    if table.standing.slug is None:
+        return None
+    return {"id": table.id, "reserved": [f"({table.company_id},{table.slug})"]}
+
+
+def _place(member: TableDef | Workspace, _: int) -> Row | None:
+    container_id = member.standing.container_id
+    if container_id is None:
+        return None
+    return {"id": member.id, "company_id": member.company_id, "container_id": container_id}
+
+
+def _workspace(workspace: Workspace, position: int) -> Row:
+    return _of_both(workspace, position) | {
+        "company_id": workspace.company_id,
+        "workspace_id": workspace.workspace_id,
+        "deleted_at": workspace.deleted_at,
+    }
+
+
+def _company(company: Company, position: int) -> Row:
+    return _of_both(company, position) | {
+        "settings": company.settings,
+        "removed_at": company.removed_at,
+    }
+
+
+def _container(container: Workspace | Company, _: int) -> Row:
+    company_id = container.company_id if isinstance(container, Workspace) else container.id
+    return {"id": container.id, "company_id": company_id, "live": container.standing.live}
+
+
+KEPT: Mapping[type[Aggregate], Sequence[Kept]] = {
+    TableDef: (
+        Kept("table", _TABLES, _table, projected=True),
+        Kept("tombstone of", _TOMBSTONES, _tombstone, projected=True),
+        Kept("reservation of", _SLUGS, _reservation),
+        Kept("place of", _MEMBERSHIPS, _place),
+    ),
+    Workspace: (
+        Kept("workspace", _WORKSPACES, _workspace, projected=True),
+        Kept("place of", _MEMBERSHIPS, _place),
+        Kept("container", _CONTAINERS, _container),
+    ),
+    Company: (
+        Kept("company", _COMPANIES, _company, projected=True),
+        Kept("container", _CONTAINERS, _container),
+    ),
+}
