@@ -40,14 +40,14 @@ def create_key(role: str, company: UUID | None, label: str, expires: datetime | 
 @key.command("list")
 def list_keys() -> None:
     """List all keys, without their secrets."""
+    rows = with_connection(keys.listed)
     click.echo(f"{'id':36}  {'company':36}  {'may':10} {'state':8} {'last used':17} label")
-    for id, company_id, may, label, expires_at, revoked_at, last_used_at in with_connection(
-        keys.listed
-    ):
+    for id, company_id, may, label, expires_at, revoked_at, last_used_at in rows:
         expired = expires_at and expires_at <= datetime.now(UTC)
         state = "revoked" if revoked_at else "expired" if expired else "valid"
         used = f"{last_used_at:%Y-%m-%d %H:%M}" if last_used_at else "never"
-        click.echo(f"{id}  {company_id or 'platform'!s:36}  {may:10} {state:8} {used:17} {label}")
+        owner = str(company_id or "platform")
+        click.echo(f"{id}  {owner:36}  {may:10} {state:8} {used:17} {label}")
 
 
 @key.command("rotate")

@@ -96,9 +96,9 @@ def _greet(
     click.echo(f"Address {address}")
     if let_in:
         key, code = let_in
-        click.echo(f"Sign in {address}/sign-in?code={code}")
         click.echo(f"API key {key}")
         click.echo(f"curl -s {address}/api/tables -H 'Authorization: Bearer {key}'")
+        click.echo(f"Sign in {address}/sign-in?code={code}")
 
 
 def _wait_until_ready(host: str, port: int, revive: Callable[[], None]) -> None:

@@ -261,7 +261,6 @@ def free_port() -> int:
 
 
 def test_the_stack_comes_up_works_and_goes_down(stack: Stack) -> None:
-    company = "019ab3f2-0000-7000-8000-000000000001"
     early = stack.run("api", *SERVICES["api"]["command"])
     assert early[0] == 1
     assert "dynamic-tables migrate" in early[2]
@@ -269,7 +268,7 @@ def test_the_stack_comes_up_works_and_goes_down(stack: Stack) -> None:
     assert stack.run("migrate")[0] == 0  # each `up` runs it again
     stack.up("projector")
     stack.up("api")
-    made = stack.run("migrate", "key", "create", "--role", "admin", "--company", company)[1]
+    made = stack.run("migrate", "company", "create", "Example Ltd")[1].split("API key ")[1]
     with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}") as client:
         client.headers["Authorization"] = f"Bearer {made.strip()}"
         assert client.post("/api/tables", json={"name": "Orders"}).status_code == 201

@@ -128,14 +128,14 @@ class Serve:
     def ready(self) -> "Serve":
         """Wait for what it prints once it can be used."""
         assert self.process.stdout
-        wanted = 3 if "--demo" in self.process.args else 1
+        wanted = 4 if "--demo" in self.process.args else 1
         for _ in range(wanted):
             line = self.process.stdout.readline()
             assert line, f"it ended: {self.log.read_text()}"
             self.output.append(line.rstrip("\n"))
         self.took = time.monotonic() - self.started_at
         self.address = self.output[0].removeprefix("Address ")
-        self.key = self.output[1].removeprefix("API key ") if wanted == 3 else ""
+        self.key = self.output[1].removeprefix("API key ") if wanted == 4 else ""
         return self
 
     def client(self) -> httpx.Client:

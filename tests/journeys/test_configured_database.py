@@ -1,7 +1,9 @@
 """It uses the PostgreSQL that it is given, as whoever it is given, or says in one line why not."""
 
+import re
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from api.embedded_postgres import attach
 from tests.journeys.processes import Serve, run
 
-DEMO = {"Customers", "Orders", "Ideas"}
+DEMO = {"Contacts", "Customers", "Ideas", "Orders"}
 FIRST_MIGRATE = (
     "Error: The database is not ready for this user: run `dynamic-tables migrate` first.\n"
 )
@@ -53,26 +55,34 @@ def test_an_ordinary_user_serves_and_the_admin_only_prepares(
             users = [row[0] for row in connection.execute(USERS)]
         assert users == [psycopg.conninfo.conninfo_to_dict(login)["user"]]
         with service.client() as client:
-            assert client.post("/api/tables", json={"name": "Fourth"}).status_code == 201
+            assert client.post("/api/tables", json={"name": "Fifth"}).status_code == 201
         service.end()
     checked = run(data, "replay", "--check", database_url=login)
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout == "4 events, 4 tables, to position 4.\n"
+    assert checked.stdout == "8 events, 5 tables, to position 8.\n"
 
 
 def test_the_admin_alone_can_migrate_and_make_keys(tmp_path: Path, blank: str) -> None:
     data = tmp_path / "data"
     assert run(data, "migrate", admin_database_url=blank).returncode == 0
-    company = "019ab3f2-0000-7000-8000-00000000000a"
-    made = run(data, "key", "create", "--company", company, admin_database_url=blank)
-    assert made.stdout.startswith("dtk_")
+    made = run(data, "company", "create", "Sales Ltd", admin_database_url=blank)
+    [(company, first_key)] = re.findall(r"Company (\S+)\nAPI key (dtk_\S+)\n", made.stdout)
+    second = run(data, "key", "create", "--company", company, admin_database_url=blank)
+    assert second.stdout.startswith("dtk_")
+    assert second.stdout != first_key
+    platform = run(data, "key", "create", "--role", "platform", admin_database_url=blank)
+    assert platform.stdout.startswith("dtk_")
+    rotated = run(data, "key", "rotate", first_key.split("_")[1], admin_database_url=blank)
+    assert rotated.stdout.startswith("dtk_")
+    unknown = run(data, "key", "create", "--company", str(uuid4()), admin_database_url=blank)
+    assert line(unknown).startswith("Error: There is no company ")
     assert not data.exists()
 
 
 @pytest.mark.parametrize(
     "command",
     [("serve", "--api-only"), ("project",), ("rebuild", "table_defs"), ("replay", "--check"),
-     ("key", "list")],
+     ("key", "list"), ("company", "list")],
 )  # fmt: skip
 def test_a_database_that_was_not_migrated_is_one_clear_line(
     tmp_path: Path, empty_database: str, command: tuple[str, ...]

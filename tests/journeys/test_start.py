@@ -23,7 +23,7 @@ from tests.journeys.processes import COMMAND, Serve, alive, python_of, run, unti
 ENDED_ORDERLY = "Stopped.\n"
 LOG_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (INFO|WARNING|ERROR) [a-z]+: \S.*")
 WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-DEMO = {"Customers", "Orders", "Ideas"}
+DEMO = {"Contacts", "Customers", "Ideas", "Orders"}
 
 
 def names(service: Serve) -> set[str]:
@@ -50,11 +50,16 @@ def service(used: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def test_from_nothing_to_a_curl_that_lists_tables(tmp_path: Path) -> None:
     with Serve(tmp_path / "data", "--demo") as service:
-        address, key, curl = service.output
+        address, key, curl, sign_in = service.output
         assert re.fullmatch(r"Address http://127\.0\.0\.1:\d+", address)
-        assert re.fullmatch(r"API key dtk_[0-9a-f]{32}_[0-9a-f]{40}", key)
+        assert re.fullmatch(r"API key dtk_[0-9a-f]{32}_[0-9a-f]{48}", key)
         pasted = subprocess.run(["sh", "-c", curl], capture_output=True, check=True).stdout
         assert {row["name"] for row in json.loads(pasted)["items"]} == DEMO
+        link = sign_in.removeprefix("Sign in ")
+        with httpx.Client(follow_redirects=True) as browser:
+            assert "<strong>demo</strong> of <strong>Demo</strong>" in browser.get(link).text
+        with httpx.Client(follow_redirects=True) as second:
+            assert second.get(link).status_code == 401
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -107,7 +112,7 @@ def test_a_request_under_way_is_answered_and_an_idle_connection_does_not_hold_it
         with psycopg.connect(url) as connection:
             assert connection.execute(
                 "SELECT max(position) FROM event_store.events"
-            ).fetchone() == (4,)
+            ).fetchone() == (8,)
 
 
 def test_when_it_is_killed_its_processes_end_and_the_next_start_finds_the_database(
@@ -239,8 +244,8 @@ def test_commands_work_on_the_running_database(service: Serve) -> None:
 
 def test_commands_work_when_nothing_runs(data: Path) -> None:
     checked = run(data, "replay", "--check")
-    assert (checked.returncode, checked.stdout) == (0, "3 events, 3 tables, to position 3.\n")
-    assert "Rebuilt table_defs to position 3" in run(data, "rebuild", "table_defs").stdout
+    assert (checked.returncode, checked.stdout) == (0, "7 events, 4 tables, to position 7.\n")
+    assert "Rebuilt table_defs to position 7" in run(data, "rebuild", "table_defs").stdout
     assert run(data, "migrate").stdout == "The schema is up to date.\n"
     assert "demo" in run(data, "key", "list").stdout
     assert not (data / "cluster/postmaster.pid").exists()
