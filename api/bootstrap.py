@@ -100,7 +100,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 authenticator=Authenticator(
                     ApiKeys(access),
                     sessions,
-                    _guests(settings, access, companies, directory),
+                    _guests(settings, access, companies, directory, progress[TENANCY]),
                     RateLimit(settings.failed_logins_per_minute / 60, FAILURES_AT_ONCE),
                     RateLimit(settings.requests_per_second, settings.requests_at_once),
                 ),
@@ -116,10 +116,14 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
 
 
 def _guests(
-    settings: Settings, session: Session, companies: Companies, directory: Directory
+    settings: Settings,
+    session: Session,
+    companies: Companies,
+    directory: Directory,
+    progress: Progress,
 ) -> Guests | None:
     verifier = token_verifier(settings)
     if verifier is None:
         return None
     register = settings.jwt_register_companies
-    return ProviderGuests(verifier, session, companies, directory, register)
+    return ProviderGuests(verifier, session, companies, directory, progress, register)

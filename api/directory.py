@@ -7,7 +7,9 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from api.idempotency import remember
 from application.event_store.session import Session
+from application.event_store.store import IdempotencyKey
 from domain.errors import NotFound
 from projections.folding import sort_key
 from projections.keyset import TIME, Listing
@@ -72,17 +74,22 @@ class Directory:
         rows = await self._as(company_id, NAMES, params)
         return rows[0][1] if rows else None
 
-    async def erase(self, company_id: UUID, id: UUID, dry_run: bool = False) -> str:
+    async def erase(
+        self, company_id: UUID, id: UUID, key: IdempotencyKey | None = None, dry_run: bool = False
+    ) -> str:
         """Forget a name for good: tokens that still tell it are not listened to.
 
         Returns the person as JSON, as they are then or, with `dry_run`, still are.
 
         Raises:
             NotFound: nobody of this id is known in the company.
+            KeyReused: the idempotency key belongs to another request.
         """
 
         async def run(connection: AsyncConnection[TupleRow]) -> TupleRow | None:
             params = {"company_id": company_id, "id": id}
+            if key and not dry_run:
+                await remember(connection, company_id, key, id)
             if not dry_run:
                 await connection.execute(ERASE, params)
                 await connection.execute(FORGET_LABEL, params)

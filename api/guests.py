@@ -7,6 +7,7 @@ from api.auth import Caller, unauthenticated
 from api.directory import Directory
 from api.errors import ApiError
 from api.ids import new_id
+from api.progress import Progress
 from api.scopes import granted
 from api.tokens import Claims, InvalidToken, TokenVerifier
 from application.base import Request
@@ -27,8 +28,10 @@ class ProviderGuests:
         session: Session,
         companies: Companies,
         directory: Directory,
+        progress: Progress,
         register: bool,
     ) -> None:
+        self._progress = progress
         self._verifier = verifier
         self._session = session
         self._companies = companies
@@ -56,7 +59,9 @@ class ProviderGuests:
         live = await self._is_live(claims.company_id)
         if live is None and self._register:
             name = claims.company_name or f"Company {claims.company_id}"
-            await self._companies.register(_on_first_use(claims), CompanyDetails(name=name))
+            details = CompanyDetails(name=name)
+            done = await self._companies.register(_on_first_use(claims), details)
+            self._progress.wrote(claims.company_id, done.receipt.position)
         elif live is None:
             raise ApiError("forbidden", "The company of this token is not registered here.")
         elif not live:

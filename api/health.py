@@ -41,14 +41,15 @@ async def check_projector(conninfo: str, projections: Sequence[Projection]) -> N
         conninfo, autocommit=True, connect_timeout=2
     ) as connection:
         for projection in projections:
-            await _check(connection, live_schema(projection))
+            await _check(connection, projection)
 
 
-async def _check(connection: AsyncConnection, schema: str) -> None:
+async def _check(connection: AsyncConnection, projection: Projection) -> None:
+    schema = live_schema(projection)
     first, head, led = await _state(connection, schema)
     position = first
     for _ in range(int(PATIENCE / 0.1)):
-        if led and (position > first or position >= head):
+        if led and (position > first or position >= head or projection.acts):  # that may take long
             return
         await asyncio.sleep(0.1)
         position, _, led = await _state(connection, schema)

@@ -12,9 +12,9 @@ from psycopg.rows import TupleRow, dict_row
 
 from api import keys
 from api.errors import ApiError
+from api.idempotency import remember
 from api.keys import NewKey
 from api.scopes import ROLES
-from application.errors import KeyReused
 from application.event_store.session import Session
 from application.event_store.store import IdempotencyKey
 from domain.errors import NotFound
@@ -39,7 +39,6 @@ SELECT role, scopes, label, expires_at, revoked_at FROM access.api_keys
  WHERE company_id = %s AND id = %s
    FOR UPDATE
 """
-REMEMBER = "SELECT request_hash, made_id FROM access.remember(%s, %s, %s, %s)"
 REVOKE = """
 UPDATE access.api_keys SET revoked_at = now(), revoked_by = %s
  WHERE company_id = %s AND id = %s AND revoked_at IS NULL
@@ -159,11 +158,13 @@ class KeyRing:
         """Let a key in no more, within a second, everywhere; again does nothing.
 
         Raises:
-            NotFound.
+            NotFound; KeyReused: the idempotency key belongs to another request.
         """
 
         async def run(connection: Connection) -> Made:
             await _shown(connection, order.company_id, id)
+            if order.idempotency and not order.dry_run:
+                await remember(connection, order.company_id, order.idempotency, id)
             await connection.execute(REVOKE, (order.actor_id, order.company_id, id))
             return Made(id, await _shown(connection, order.company_id, id), None)
 
@@ -185,7 +186,7 @@ class KeyRing:
 async def _make(connection: Connection, order: Order, wanted: Wanted) -> Made:
     key = NewKey.make()
     if order.idempotency and not order.dry_run:
-        made_id = await _remember(connection, order, order.idempotency, key.id)
+        made_id = await remember(connection, order.company_id, order.idempotency, key.id)
         if made_id != key.id:
             return Made(made_id, await _shown(connection, order.company_id, made_id), None)
     row = keys.row(
@@ -195,16 +196,6 @@ async def _make(connection: Connection, order: Order, wanted: Wanted) -> Made:
     await connection.execute(keys.INSERT, row)
     await connection.execute(keys.NAME, row)
     return Made(key.id, await _shown(connection, order.company_id, key.id), str(key))
-
-
-async def _remember(
-    connection: Connection, order: Order, idempotency: IdempotencyKey, id: UUID
-) -> UUID:
-    params = (order.company_id, idempotency.key, idempotency.request_hash, id)
-    [(request_hash, made_id)] = await (await connection.execute(REMEMBER, params)).fetchall()
-    if request_hash != idempotency.request_hash:
-        raise KeyReused
-    return UUID(str(made_id))
 
 
 async def _shown(connection: Connection, company_id: UUID, id: UUID) -> str:

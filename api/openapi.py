@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from api import tenancy_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.schemas import CopyOptions, NewTable, TableChanges
+from api.scopes import COOKIE
 from api.tenancy_schemas import (
     CompanyChange,
     NewApiKey,
@@ -26,6 +27,11 @@ _SHOWN = (
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
     *tenancy_views.SHOWN,
 )  # fmt: skip
+SESSION = {
+    "type": "apiKey", "in": "cookie", "name": COOKIE,
+    "description": "A browser that signed in at /sign-in. Every write also needs the header"
+    " `X-CSRF-Token`, whose value `GET /api/me` tells.",
+}  # fmt: skip
 TRACE = [
     {
         "name": "X-Request-Id", "in": "header", "required": False, "example": "5f0c9b1e",
@@ -60,6 +66,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     for model in _SHOWN:
         schemas[model.__name__]["examples"] = _examples(model)
+    whole["components"]["securitySchemes"]["session"] = SESSION
     for path in whole["paths"].values():
         for operation in path.values():
             _complete(operation)
@@ -75,6 +82,9 @@ def _examples(model: type[BaseModel]) -> list[Any]:
 def _complete(operation: dict[str, Any]) -> None:
     parameters = [_tidied(parameter) for parameter in operation.get("parameters", [])]
     operation["parameters"] = [*parameters, *(TRACE if "security" in operation else [])]
+    if "security" in operation:
+        [[scopes]] = [list(each.values()) for each in operation["security"]]
+        operation["security"].append({"session": scopes})
     if "HTTPValidationError" in str(operation["responses"].get("422")):
         del operation["responses"]["422"]
     if operation.pop("x-merge-patch", False):

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from api.answers import failures, found, text
 from api.errors import ApiError
 from api.metrics import HEAD, LAG, PARKED, PROJECTED
-from api.migrations import PROJECTIONS
+from api.migrations import PROJECTIONS, READ_MODELS
 from api.problems import CATALOGUE
 from api.views import Health
 from application.errors import Fault
@@ -31,6 +31,7 @@ SELECT projection, position,
   FROM projections.positions
  WHERE projection = ANY(%s)
 """
+SHOWN = {live_schema(projection) for projection in READ_MODELS}  # what answers are made from
 LIVE = [live_schema(projection) for projection in PROJECTIONS]
 FIGURES = 'dynamic_tables_projection_lag_events{projection="table_defs_v1"} 0.0'
 LAG_AT_START = 100  # events; as many may arrive while we look
@@ -57,7 +58,8 @@ async def readyz(request: Request) -> Response:
     """
     projections = await _projections(request)
     allowed = LARGEST_LAG if request.app.state.caught_up else LAG_AT_START
-    behind = [p["projection"] for p in projections if p["lag"] > allowed]
+    shown = [p for p in projections if p["projection"] in SHOWN]
+    behind = [p["projection"] for p in shown if p["lag"] > allowed]
     if behind:
         detail = f"Far behind: {', '.join(behind)}."
         raise ApiError("projection-behind", detail, projections=projections)

@@ -16,7 +16,7 @@ from api.scopes import requires
 from api.tenancy_schemas import PageQuery
 from api.tenancy_views import PersonPage, PersonRehearsal
 from api.views import EXAMPLE_ID
-from api.writing import rehearsed
+from api.writing import idempotency, rehearsed
 
 PersonId = Annotated[UUID, Path(description="The actor of events.", examples=[EXAMPLE_ID])]
 
@@ -50,5 +50,6 @@ async def erase_person(
     headers: Annotated[WriteHeaders, Header()],
 ) -> Response:
     """Erase a name for good; events keep the id, which says nothing by itself."""
-    erased = await call.services.directory.erase(call.caller.company_id, id, query.dry_run)
+    key = idempotency(call, headers)
+    erased = await call.services.directory.erase(call.caller.company_id, id, key, query.dry_run)
     return rehearsed("person", json.loads(erased)) if query.dry_run else Response(status_code=204)

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from fastapi import Security
 from fastapi.params import Security as SecurityParam
-from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi.security import HTTPBearer
 
 Scope = Literal[
     "tables:read", "tables:write", "tables:purge", "workspaces:write", "company:write",
@@ -32,13 +32,6 @@ bearer = HTTPBearer(
     scheme_name="bearer",
     description="`Authorization: Bearer …` with an API key (`dtk_…`), or a JWT of the identity"
     " provider that this installation trusts.",
-    auto_error=False,
-)
-session_cookie = APIKeyCookie(
-    name=COOKIE,
-    scheme_name="session",
-    description="A browser that signed in with a key. Every write also needs the header"
-    " `X-CSRF-Token`, which `GET /api/me` tells.",
     auto_error=False,
 )
 

@@ -14,11 +14,13 @@ from domain.recorded import Recorded, decode, event_classes
 from projections.base import Projection, channel
 
 READ = """
-SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+SELECT originator_id, originator_version, topic,
+       CASE WHEN split_part(topic, '.', 1) = ANY(%(nouns)s) THEN state END,
+       company_id, position, recorded_at
   FROM event_store.events
- WHERE position > %s
+ WHERE position > %(after)s
  ORDER BY position
- LIMIT %s
+ LIMIT %(limit)s
 """
 READ_PARKED = """
 SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
@@ -70,7 +72,8 @@ class NewerEvent(Exception):
 class Follower:
     """Moves one projection along the global order, a batch and a transaction at a time.
 
-    `strict`: stop at an event that cannot be projected instead of parking its aggregate.
+    `strict`: stop at an event that cannot be projected instead of parking its aggregate. `idle`:
+    there was nothing to do at the last step.
     """
 
     projection: Projection
@@ -78,6 +81,7 @@ class Follower:
     schema: str
     strict: bool = False
     position: int = 0
+    idle: bool = False
 
     async def start(self) -> None:
         """Fence off whoever was here before, and try once more what is parked.
@@ -102,7 +106,8 @@ class Follower:
             UnreadableEvent, psycopg.Error: only when strict, at an event that is broken.
         """
         async with self.connection.cursor(binary=True) as cursor:
-            await cursor.execute(READ, (self.position, limit))
+            nouns = list(self.projection.nouns)
+            await cursor.execute(READ, {"nouns": nouns, "after": self.position, "limit": limit})
             rows = await cursor.fetchall()
         if not rows:
             return 0
@@ -123,6 +128,7 @@ class Follower:
 
     async def _project(self, rows: Sequence[Any]) -> None:
         events = [_recorded(row) for row in rows if self._concerns(row)]
+        self.idle = not events
         async with self.connection.transaction():
             await self._advance(rows[-1][5])
             if events:

@@ -15,6 +15,7 @@ EVENTS_CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
 SILENCE = 5.0  # seconds; a leader that shows no life for so long loses its place
 BATCH = 500
+LEISURE = 0.05  # seconds; whom these events do not concern, need not count them one by one
 ANSWER_TIMEOUT = 30.0  # seconds; a connection that says nothing for longer is given up
 FORGET_KEYS = """
 DELETE FROM event_store.idempotency_keys
@@ -95,6 +96,8 @@ class Projector:
                     moved = await follower.step(BATCH)
                 if not moved:
                     await self._wait()
+                elif follower.idle and moved < BATCH:
+                    await asyncio.sleep(LEISURE)
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):
