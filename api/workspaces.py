@@ -90,7 +90,7 @@ async def put_workspace(
     """Have a workspace under an id that another system gave it: create it, or rename it."""
     request = write_request(call, "put", query, headers)
     outcome = await call.services.workspaces.put(id, request, new)
-    if outcome.aggregate.version == 1:
+    if outcome.began:
         return created(call, request, outcome, WORKSPACE)
     return changed(call, request, outcome, WORKSPACE)
 

@@ -33,11 +33,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did: the aggregate after it, what was recorded, and where."""
+    """What a command did: the aggregate after it, what was recorded, and where.
+
+    `began`: the aggregate came to be with it.
+    """
 
     aggregate: Any
     receipt: Receipt
     events: Sequence[Event] = ()
+    began: bool = False
 
 
 class Stale(VersionMismatch):
@@ -147,12 +151,14 @@ class Application:
         )
         if receipt.replayed:
             return await self.replay(request, receipt)
-        return Outcome(aggregate, receipt, events)
+        return Outcome(aggregate, receipt, events, began=was is NOBODY)
 
     async def replay(self, request: Request, receipt: Receipt) -> Outcome:
         """The outcome of a request that was carried out before, rebuilt from the events."""
         recorded = await self.store.load(request.context.company_id, receipt.originator_id)
-        return Outcome(_at(recorded, receipt.version), receipt)
+        # What changed nothing at version 1 is remembered with a later moment.
+        began = receipt.version == 1 and recorded[0].recorded_at == receipt.recorded_at
+        return Outcome(_at(recorded, receipt.version), receipt, began=began)
 
     async def _attempt(
         self,

@@ -91,7 +91,9 @@ async def sign_out(request: Request) -> Response:
     """End the session, also for whoever has a copy of its cookie."""
     _refuse_other_sites(request)
     form = await _form(request)
-    cookie = request.cookies.get(COOKIE, "")
+    cookie = request.cookies.get(COOKIE)
+    if not cookie:
+        return RedirectResponse("/sign-in", 303, HEADERS)
     try:
         (await _caller(request)).check_origin("POST", form.get("csrf"))
     except ApiError as error:
