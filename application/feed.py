@@ -8,6 +8,8 @@ from pydantic_core import to_jsonable_python
 
 from domain.base import Event
 from domain.recorded import Recorded
+from domain.table_def import TableDef
+from domain.workspace import Workspace
 
 
 def public_type(topic: str) -> str:
@@ -27,6 +29,13 @@ def event_data(event: Event) -> dict[str, Any]:
     return data
 
 
+def _subject(event: Event) -> dict[str, Any]:
+    """What it happened to; a company is named by every item anyway."""
+    if isinstance(event, TableDef.Event):
+        return {"tableId": event.originator_id}
+    return {"workspaceId": event.workspace_id} if isinstance(event, Workspace.Event) else {}
+
+
 def feed_item(recorded: Recorded) -> dict[str, Any]:
     """One item of the feed, with JSON values; positions are strings."""
     event = recorded.event
@@ -35,7 +44,7 @@ def feed_item(recorded: Recorded) -> dict[str, Any]:
         "position": str(recorded.position),
         "id": metadata.event_id,
         "type": public_type(event.TOPIC),
-        "tableId": event.originator_id,
+        **_subject(event),
         "companyId": recorded.company_id,
         "version": event.originator_version,
         "occurredAt": rfc3339(event.timestamp),
