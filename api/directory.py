@@ -1,9 +1,11 @@
 """What people and keys are called: names beside the events, not in them, so that they can go."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
@@ -56,14 +58,18 @@ class Directory:
         self._noted: dict[tuple[UUID, UUID], str] = {}
 
     async def note(self, company_id: UUID, id: UUID, name: str) -> None:
-        """Remember what a person is called now; who was erased stays without a name."""
+        """Remember what a person is called now; who was erased stays without a name.
+
+        A database that only reads may refuse.
+        """
         if self._noted.get((company_id, id)) == name:
             return
         params = {
             "company_id": company_id, "id": id, "kind": "user", "name": name,
             "name_folded": sort_key(name),
         }  # fmt: skip
-        await self._as(company_id, NOTE, params)
+        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
+            await self._as(company_id, NOTE, params)
         if len(self._noted) >= REMEMBERED:
             self._noted.clear()
         self._noted[company_id, id] = name

@@ -1,0 +1,93 @@
+"""Ten thousand tables follow their workspace, although whoever sees to it is killed often."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from api.demo import COMPANY, SALES
+from api.embedded_postgres import attach
+from api.operator import by_operator
+from api.roles import API_ROLE, as_role
+from application.base import Request
+from application.event_store.postgres import PostgresEventStore
+from application.table_defs import TableDefs
+from domain.table_details import Details
+from tests.journeys.processes import Serve, run
+
+MANY = 10_000
+DELETED_BEFORE = 3
+COUNT = """
+SELECT count(*), count(DISTINCT table_id),
+       count(*) FILTER (WHERE metadata ->> 'causationId' = %s)
+  FROM event_store.readable_events WHERE topic = %s AND position > %s
+"""
+CAUSE = """
+SELECT event_id::text, position FROM event_store.events
+ WHERE topic = %s ORDER BY position DESC LIMIT 1
+"""
+PROJECTED = "SELECT position FROM projections.positions WHERE projection = 'cascade_v1'"
+
+
+async def fill(url: str) -> None:
+    """Ten thousand tables in the workspace, three of which are deleted."""
+    store = PostgresEventStore(as_role(url, API_ROLE))
+    table_defs = TableDefs(store)
+    request = Request(by_operator(COMPANY, "create"))
+
+    async def create(number: int) -> UUID:
+        details = Details(name=f"T {number}", slug=f"t-{number}", workspace_id=SALES)
+        return UUID(str((await table_defs.create(request, details)).aggregate.id))
+
+    ids: list[UUID] = []
+    for start in range(0, MANY, 1000):
+        ids += await asyncio.gather(*(create(start + number) for number in range(1000)))
+    for id in ids[:DELETED_BEFORE]:
+        await table_defs.delete(id, request)
+    await store.close()
+
+
+def kill_until_done(service: Serve, connection: psycopg.Connection[Any], cause: int) -> int:
+    """Kill the process that follows the events at random moments until it has reacted."""
+    kills, deadline = 0, time.monotonic() + 90
+    while connection.execute(PROJECTED).fetchone()[0] < cause:  # type: ignore[index]
+        assert time.monotonic() < deadline, "it never got there"
+        for pid in service.children("project"):
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+        time.sleep(0.8 + random.random() * 1.6)
+    return kills
+
+
+def test_killed_at_random_none_is_forgotten_and_none_deleted_twice(data: Path) -> None:
+    with (
+        Serve(data, "--demo") as service,
+        service.client() as client,
+        attach(data) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        asyncio.run(fill(url))
+        there = MANY - DELETED_BEFORE + 2  # and the two of the demo
+
+        assert client.delete(f"/api/workspaces/{SALES}").status_code == 204
+        cause, position = connection.execute(CAUSE, ("Workspace.Deleted",)).fetchone()  # type: ignore[misc]
+        assert kill_until_done(service, connection, position) > 1
+        deleted = connection.execute(COUNT, (cause, "TableDef.Deleted", position)).fetchone()
+        assert deleted == (there, there, there)
+
+        assert client.post(f"/api/workspaces/{SALES}/restore").status_code == 200
+        cause, position = connection.execute(CAUSE, ("Workspace.Restored",)).fetchone()  # type: ignore[misc]
+        assert kill_until_done(service, connection, position) > 1
+        restored = connection.execute(COUNT, (cause, "TableDef.Restored", position)).fetchone()
+        assert restored == (there, there, there)
+
+        time.sleep(1)
+        assert run(data, "project", "--healthy").returncode == 0
+        checked = run(data, "replay", "--check")
+        assert (checked.returncode, checked.stderr) == (0, "")
