@@ -53,10 +53,10 @@ def decode(topic: str, originator_id: UUID, originator_version: int, state: byte
     try:
         event_class = event_classes()[topic]
         stored = from_json(state)
-        data = stored["data"]
-        _upcast(event_class, data, stored.get("classVersion", 1))
+        _check_version(event_class, stored.get("classVersion", 1))
+        upcast(topic, stored)
         return event_class.model_validate(
-            data
+            stored["data"]
             | {
                 "originatorId": originator_id,
                 "originatorVersion": originator_version,
@@ -70,11 +70,18 @@ def decode(topic: str, originator_id: UUID, originator_version: int, state: byte
         ) from error
 
 
-def _upcast(event_class: type[Event], data: dict[str, Any], from_version: int) -> None:
-    if from_version > event_class.class_version:
-        raise ValueError(f"class version {from_version} is newer than this release")
-    for version in range(from_version, event_class.class_version):
-        getattr(event_class, f"upcast_v{version}_v{version + 1}")(data)
+def upcast(topic: str, stored: dict[str, Any]) -> dict[str, Any]:
+    """Bring a stored state to the present class version; what is newer stays as it is."""
+    event_class = event_classes().get(topic)
+    if event_class is not None:
+        for version in range(stored.get("classVersion", 1), event_class.class_version):
+            getattr(event_class, f"upcast_v{version}_v{version + 1}")(stored["data"])
+    return stored
+
+
+def _check_version(event_class: type[Event], version: int) -> None:
+    if version > event_class.class_version:
+        raise ValueError(f"class version {version} is newer than this release")
 
 
 def _event_classes() -> Iterable[type[Event]]:
