@@ -22,12 +22,11 @@ BEGIN
                     WHERE attrelid = 'access.api_keys'::regclass AND attname = 'scopes') THEN
         ALTER TABLE access.api_keys
             ADD COLUMN scopes text[], ADD COLUMN created_by uuid, ADD COLUMN revoked_by uuid,
+            ADD COLUMN retires_at timestamptz,  -- when another has taken its place
             ALTER COLUMN company_id DROP NOT NULL, ALTER COLUMN role DROP NOT NULL;
     END IF;
 END
 $$;
-
-CREATE INDEX IF NOT EXISTS api_keys_by_company ON access.api_keys (company_id, created_at, id);
 
 -- A browser that signed in with a key. Its cookie holds the id, signed.
 CREATE TABLE IF NOT EXISTS access.sessions (
@@ -60,8 +59,19 @@ CREATE TABLE IF NOT EXISTS access.people (
     CONSTRAINT people_pkey PRIMARY KEY (company_id, id)
 );
 
-CREATE INDEX IF NOT EXISTS people_by_name
-    ON access.people (company_id, (erased_at IS NOT NULL), name_folded, id);
+-- Only what is missing: `IF NOT EXISTS` would wait for every writer, and stop those behind.
+DO $$
+BEGIN
+    IF to_regclass('access.api_keys_by_age') IS NULL THEN
+        CREATE INDEX api_keys_by_age ON access.api_keys (company_id, created_at, id);
+        DROP INDEX IF EXISTS access.api_keys_by_company;  -- of the first release
+    END IF;
+    IF to_regclass('access.people_by_name') IS NULL THEN
+        CREATE INDEX people_by_name
+            ON access.people (company_id, (erased_at IS NOT NULL), name_folded, id);
+    END IF;
+END
+$$;
 
 CREATE TABLE IF NOT EXISTS access.secrets (
     name  text  NOT NULL,
@@ -81,7 +91,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT k.id, k.company_id, k.role, k.scopes, k.label, k.secret_hash, k.expires_at, k.revoked_at,
+SELECT k.id, k.company_id, k.role, k.scopes, k.label, k.secret_hash,
+       least(k.expires_at, k.retires_at), k.revoked_at,
        k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute',
        coalesce(NOT c.live, false)
   FROM access.api_keys k LEFT JOIN event_store.containers c ON c.id = k.company_id
@@ -117,7 +128,7 @@ AS $$
 DELETE FROM access.sessions WHERE expires_at < now() - interval '1 day';
 INSERT INTO access.sessions (id, company_id, key_id, expires_at)
 SELECT session, k.company_id, k.id,
-       least(k.expires_at, now() + make_interval(secs => hours * 3600))
+       least(k.expires_at, k.retires_at, now() + make_interval(secs => hours * 3600))
   FROM access.api_keys k
  WHERE k.id = key
 RETURNING expires_at
@@ -171,7 +182,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA access FROM PUBLIC, dynamic_tables_api;
 GRANT USAGE ON SCHEMA access TO dynamic_tables_api, dynamic_tables_admin;
 GRANT SELECT ON access.api_keys, access.people, access.secrets TO dynamic_tables_api;
 GRANT INSERT ON access.api_keys, access.people TO dynamic_tables_api;
-GRANT UPDATE (label, expires_at, revoked_at, revoked_by) ON access.api_keys TO dynamic_tables_api;
+GRANT UPDATE (label, retires_at, revoked_at, revoked_by) ON access.api_keys TO dynamic_tables_api;
 GRANT UPDATE ON access.people TO dynamic_tables_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA access TO dynamic_tables_admin;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA access TO dynamic_tables_api;

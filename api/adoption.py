@@ -4,17 +4,22 @@ Companies were bare ids once, and tables named workspaces that nobody had made. 
 aggregate of its own, and each table its place in it.
 """
 
+from contextlib import suppress
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from api import keys
 from api.operator import by_operator
 from application.base import Request
 from application.companies import Companies
+from application.errors import ContainerClosed
 from application.event_store.postgres import PostgresEventStore
 from application.workspaces import Workspaces
 from domain.company_details import CompanyDetails, WorkspaceDetails
-from domain.containers import container_of
+from domain.containers import container_of, workspace_aggregate
+from domain.workspace import Workspace
+from projections.folding import sort_key
 
 BARE_COMPANIES = """
 SELECT company_id FROM (
@@ -41,13 +46,19 @@ INSERT INTO event_store.memberships (member_id, company_id, container_id, positi
 VALUES (%s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """
+UNNAMED = """
+SELECT id, company_id, label
+  FROM access.api_keys k
+ WHERE company_id IS NOT NULL
+   AND NOT EXISTS (SELECT FROM access.people p WHERE p.company_id = k.company_id AND p.id = k.id)
+"""
 DONE = "SELECT coalesce(max(position), 0) FROM event_store.adopted"
 HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 NOTE = "INSERT INTO event_store.adopted (position) VALUES (%s)"
 
 
 async def adopt(connection: AsyncConnection, database_url: str) -> None:
-    """Register bare companies and workspaces, and note where each table is.
+    """Register bare companies and workspaces, and note where each table is, and keys' names.
 
     `connection`: the administrator's. Looks only at what happened since it was here last.
     """
@@ -65,6 +76,9 @@ async def adopt(connection: AsyncConnection, database_url: str) -> None:
     for id, company_id, position, workspace_id in tables:
         container = container_of(company_id, UUID(workspace_id) if workspace_id else None)
         await connection.execute(PLACE, (id, company_id, container, position))
+    for id, company_id, label in await (await connection.execute(UNNAMED)).fetchall():
+        row = {"id": id, "company_id": company_id, "label": label, "name_folded": sort_key(label)}
+        await connection.execute(keys.NAME, row)
     if head > done:
         await connection.execute(NOTE, (head,))
 
@@ -80,8 +94,16 @@ async def _register(store: PostgresEventStore, company_id: UUID) -> None:
 
 
 async def _create(store: PostgresEventStore, company_id: UUID, workspace_id: UUID) -> None:
-    details = WorkspaceDetails(name=f"Workspace {workspace_id}")
-    await Workspaces(store).put(workspace_id, _request(company_id), details)
+    """One that is there already stays as it is; of a removed company it cannot be made now."""
+    id, request = workspace_aggregate(company_id, workspace_id), _request(company_id)
+    name = WorkspaceDetails(name=f"Workspace {workspace_id}").name
+    with suppress(ContainerClosed):
+        await Workspaces(store).execute(
+            id,
+            request,
+            lambda _: None,
+            lambda: Workspace.create(workspace_id, name, request.context),
+        )
 
 
 def _request(company_id: UUID) -> Request:

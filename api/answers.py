@@ -135,11 +135,13 @@ _OF_STATUS = {
 }
 
 
-def reads(model: type[BaseModel], *problems: str) -> Answers:
-    """The answers of a read from a read model."""
-    headers = _ETAG | _POSITION | (_NEXT if "next_cursor" in model.model_fields else {})
+def reads(model: type[BaseModel], *problems: str, position: bool = True) -> Answers:
+    """The answers of a read; `position`: whether it is from a read model."""
+    headers = _ETAG | (_NEXT if "next_cursor" in model.model_fields else {})
+    headers |= _POSITION if position else {}
     known = {"description": "What the caller has is still right.", "headers": headers | COMMON}
-    return {200: _success("Here it is.", model, headers), 304: known, **failures(*READ, *problems)}
+    problems = (*(READ if position else EVERY), *problems)
+    return {200: _success("Here it is.", model, headers), 304: known, **failures(*problems)}
 
 
 def writes(status: int, *problems: str, model: Any = Table, rehearsal: Any = Rehearsal) -> Answers:

@@ -12,7 +12,7 @@ from api.answers import BODY, keeps, reads
 from api.endpoint import Call, Endpoint
 from api.key_ring import KEYS, Made, Order, Wanted
 from api.reading import after, page_answer, unless_known
-from api.schemas import ReadHeaders, WriteHeaders, WriteQuery
+from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.scopes import ROLES, requires
 from api.tenancy_schemas import NewApiKey, PageQuery, Rotation
 from api.tenancy_views import Key, KeyPage, KeyRehearsal, NewKeyShown
@@ -35,7 +35,7 @@ router = APIRouter(
 async def create_key(
     call: Call,
     query: Annotated[WriteQuery, Query()],
-    headers: Annotated[WriteHeaders, Header()],
+    headers: Annotated[KeyHeaders, Header()],
     new: Annotated[NewApiKey, Body()],
 ) -> Response:
     """Make a key; it is shown this once. Nobody can hand out more than they have."""
@@ -46,9 +46,9 @@ async def create_key(
     return _made(order, await call.services.keys.create(order, wanted))
 
 
-@router.get("", dependencies=ADMIN, responses=reads(KeyPage, "invalid-cursor"))
+@router.get("", dependencies=ADMIN, responses=reads(KeyPage, "invalid-cursor", position=False))
 async def list_keys(
-    call: Call, query: Annotated[PageQuery, Query()], headers: Annotated[ReadHeaders, Header()]
+    call: Call, query: Annotated[PageQuery, Query()], headers: Annotated[CacheHeaders, Header()]
 ) -> Response:
     """List the keys of the company, oldest first, without their secrets."""
     company_id = call.caller.company_id
@@ -58,8 +58,8 @@ async def list_keys(
     return page_answer(call, headers, page, wanted)
 
 
-@router.get("/{id}", dependencies=ADMIN, responses=reads(Key, "not-found"))
-async def get_key(call: Call, id: KeyId, headers: Annotated[ReadHeaders, Header()]) -> Response:
+@router.get("/{id}", dependencies=ADMIN, responses=reads(Key, "not-found", position=False))
+async def get_key(call: Call, id: KeyId, headers: Annotated[CacheHeaders, Header()]) -> Response:
     """Read one key, revoked or not, without its secret."""
     key = await call.services.keys.find(call.caller.company_id, id)
     return unless_known(headers, key.encode())
@@ -72,14 +72,14 @@ async def rotate_key(
     call: Call,
     id: KeyId,
     query: Annotated[WriteQuery, Query()],
-    headers: Annotated[WriteHeaders, Header()],
+    headers: Annotated[KeyHeaders, Header()],
     rotation: Annotated[Rotation, Body(default_factory=Rotation)],
 ) -> Response:
     """Make a key in the place of another, which goes on working for a while."""
     order = _order(call, query, headers)
-    wanted = await call.services.keys.wanted_again(order.company_id, id)
-    _check_scopes(call, wanted)
-    made = await call.services.keys.rotate(order, id, wanted, rotation.overlap_seconds)
+    made = await call.services.keys.rotate(
+        order, id, rotation.overlap_seconds, lambda wanted: _check_scopes(call, wanted)
+    )
     return _made(order, made)
 
 
@@ -89,17 +89,18 @@ async def revoke_key(
     call: Call,
     id: KeyId,
     query: Annotated[WriteQuery, Query()],
-    headers: Annotated[WriteHeaders, Header()],
+    headers: Annotated[KeyHeaders, Header()],
 ) -> Response:
     """Let a key in no more, within a second, everywhere. Again does nothing."""
     order = _order(call, query, headers)
     revoked = await call.services.keys.revoke(order, id)
     if order.dry_run:
         return rehearsed("key", json.loads(revoked.json))
-    return Response(status_code=204)
+    replayed = {"Idempotency-Replayed": "true"} if revoked.replayed else {}
+    return Response(status_code=204, headers=replayed)
 
 
-def _order(call: Call, query: WriteQuery, headers: WriteHeaders) -> Order:
+def _order(call: Call, query: WriteQuery, headers: KeyHeaders) -> Order:
     caller = call.caller
     key = idempotency(call, headers)
     return Order(caller.company_id, caller.actor_id, key, query.dry_run)
@@ -116,7 +117,7 @@ def _made(order: Order, made: Made) -> Response:
     if order.dry_run:
         return rehearsed("key", shown)
     headers = {"Location": f"/api/keys/{made.id}"}
-    if made.token is None:
+    if made.replayed:
         headers["Idempotency-Replayed"] = "true"
     else:
         headers["Cache-Control"] = "no-store"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv6Network
 from typing import Protocol
 from uuid import UUID
 
@@ -58,6 +59,11 @@ class Caller:
         if self.company is None:
             raise ApiError("forbidden", "The platform's keys see no company's data.")
         return self.company
+
+    @property
+    def reader(self) -> UUID:
+        """Who sees what it wrote at once: all of a company; of the platform, each key."""
+        return self.company or self.actor_id
 
     def check_scope(self, scope: str) -> None:
         """Let pass whoever has this scope.
@@ -288,8 +294,12 @@ def unauthenticated(detail: str) -> ApiError:
 
 def _network(address: str) -> str:
     """Who has one IPv6 address has a whole network of them (RFC 6177)."""
-    groups = address.split(":")
-    return ":".join(groups[:4]) if len(groups) > 4 else address
+    if ":" not in address or "." in address:  # IPv4, perhaps written as IPv6
+        return address.rpartition(":")[2]
+    try:
+        return str(IPv6Network((address, 64), strict=False))
+    except ValueError:
+        return address
 
 
 def _credential(authorization: str | None, cookie: str | None) -> str:

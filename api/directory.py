@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from api.idempotency import remember
+from api.ids import new_id
 from application.event_store.session import Session
 from application.event_store.store import IdempotencyKey
 from domain.errors import NotFound
@@ -82,28 +83,31 @@ class Directory:
 
     async def erase(
         self, company_id: UUID, id: UUID, key: IdempotencyKey | None = None, dry_run: bool = False
-    ) -> str:
+    ) -> tuple[str, bool]:
         """Forget a name for good: tokens that still tell it are not listened to.
 
-        Returns the person as JSON, as they are then or, with `dry_run`, still are.
+        Returns the person as JSON, as they are then or, with `dry_run`, still are; and whether the
+        same request came before.
 
         Raises:
             NotFound: nobody of this id is known in the company.
             KeyReused: the idempotency key belongs to another request.
         """
 
-        async def run(connection: AsyncConnection[TupleRow]) -> TupleRow | None:
-            params = {"company_id": company_id, "id": id}
+        async def run(connection: AsyncConnection[TupleRow]) -> tuple[str, bool]:
+            params, replayed = {"company_id": company_id, "id": id}, False
             if key and not dry_run:
-                await remember(connection, company_id, key, id)
+                marker = new_id()
+                replayed = await remember(connection, company_id, key, marker) != marker
             if not dry_run:
                 await connection.execute(ERASE, params)
                 await connection.execute(FORGET_LABEL, params)
-            return await (await connection.execute(PERSON.encode(), params)).fetchone()
+            row = await (await connection.execute(PERSON.encode(), params)).fetchone()
+            if row is None:
+                raise NotFound  # here, so that nothing is kept, not even the idempotency key
+            return str(row[0]), replayed
 
-        if (row := await self._session.run_as(company_id, run)) is None:
-            raise NotFound
-        return str(row[0])
+        return await self._session.run_as(company_id, run)
 
     async def _as(self, company_id: UUID, query: str, params: Any) -> Sequence[TupleRow]:
         async def run(connection: AsyncConnection[TupleRow]) -> Sequence[TupleRow]:

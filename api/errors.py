@@ -133,7 +133,8 @@ def _(error: ContainerUnknown) -> ApiError:
 
 @_problem.register
 def _(error: ContainerClosed) -> ApiError:
-    return ApiError("workspace-deleted")
+    is_company = error.container_id == error.company_id
+    return ApiError("company-removed" if is_company else "workspace-deleted")
 
 
 @_problem.register

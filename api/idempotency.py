@@ -16,7 +16,8 @@ async def remember(
 ) -> UUID:
     """What a request makes, in the caller's transaction; or what the same request made before.
 
-    A second one waits until the first is committed.
+    `made`: an id of this time alone, so that another one tells of a repetition. A second request
+    waits until the first is committed.
 
     Raises:
         KeyReused: the key belongs to another request.

@@ -58,7 +58,7 @@ def rotate_key(id: UUID, overlap: float) -> None:
     """Make a key in the place of the key ID and print it, once."""
     made = with_connection(lambda connection: keys.rotate(connection, id, overlap * 3600))
     if made is None:
-        raise click.ClickException("There is no such key, or it is revoked.")
+        raise click.ClickException("There is no such key, or it is revoked or expired.")
     click.echo(str(made))
 
 

@@ -1,18 +1,19 @@
 """The API keys of a company, as its admins make, list, rotate and revoke them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import TupleRow, dict_row
+from psycopg.rows import TupleRow
 
 from api import keys
 from api.errors import ApiError
 from api.idempotency import remember
+from api.ids import new_id
 from api.keys import NewKey
 from api.scopes import ROLES
 from application.event_store.session import Session
@@ -25,7 +26,8 @@ KEY = f"""json_build_object(
        'id', t.id, 'label', t.label, 'role', t.role,
        'scopes', coalesce(to_jsonb(t.scopes), '{ROLE_SCOPES}'::jsonb -> t.role),
        'createdBy', t.created_by, 'createdAt', {TIME.format("t.created_at")},
-       'expiresAt', {TIME.format("t.expires_at")}, 'lastUsedAt', {TIME.format("t.last_used_at")},
+       'expiresAt', {TIME.format("least(t.expires_at, t.retires_at)")},
+       'lastUsedAt', {TIME.format("t.last_used_at")},
        'revokedAt', {TIME.format("t.revoked_at")}, 'revokedBy', t.revoked_by)"""
 KEYS = Listing(
     source="access.api_keys",
@@ -35,7 +37,9 @@ KEYS = Listing(
 )
 ONE = f"SELECT {KEY}::text FROM access.api_keys t WHERE company_id = %s AND id = %s"  # noqa: S608
 FIND = """
-SELECT role, scopes, label, expires_at, revoked_at FROM access.api_keys
+SELECT role, scopes, label, expires_at,
+       revoked_at IS NOT NULL OR coalesce(least(expires_at, retires_at) <= now(), false)
+  FROM access.api_keys
  WHERE company_id = %s AND id = %s
    FOR UPDATE
 """
@@ -43,9 +47,9 @@ REVOKE = """
 UPDATE access.api_keys SET revoked_at = now(), revoked_by = %s
  WHERE company_id = %s AND id = %s AND revoked_at IS NULL
 """
-EXPIRE = """
+RETIRE = """
 UPDATE access.api_keys
-   SET expires_at = least(expires_at, now() + make_interval(secs => %s))
+   SET retires_at = least(retires_at, now() + make_interval(secs => %s))
  WHERE company_id = %s AND id = %s
 """
 
@@ -69,6 +73,7 @@ class Made:
     id: UUID
     json: str
     token: str | None
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ class KeyRing:
         """
 
         async def run(connection: Connection) -> Made:
-            return await _make(connection, order, wanted)
+            key = NewKey.make()
+            before = await _before(connection, order, key)
+            return before or await _make(connection, order, wanted, key)
 
         return await self._ordered(order, run)
 
@@ -119,37 +126,25 @@ class KeyRing:
 
         return await self._session.run_as(company_id, run)
 
-    async def wanted_again(self, company_id: UUID, id: UUID) -> Wanted:
-        """What a key that takes the place of this one would be.
+    async def rotate(
+        self, order: Order, id: UUID, overlap: float, allow: Callable[[Wanted], None]
+    ) -> Made:
+        """Make a key that takes the place of another, which goes on for `overlap` seconds.
+
+        It expires when the other would have without that. `allow` may say no by an exception.
 
         Raises:
-            NotFound; ApiError: `key-revoked`.
-        """
-
-        async def run(connection: Connection) -> Mapping[str, Any] | None:
-            async with connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(FIND, (company_id, id))
-                return await cursor.fetchone()
-
-        found = await self._session.run_as(company_id, run)
-        if found is None:
-            raise NotFound
-        if found["revoked_at"]:
-            raise ApiError("key-revoked")
-        scopes = None if found["scopes"] is None else frozenset(found["scopes"])
-        return Wanted(found["label"], found["role"], scopes, found["expires_at"])
-
-    async def rotate(self, order: Order, id: UUID, wanted: Wanted, overlap: float) -> Made:
-        """Make a key that takes the place of another, which expires `overlap` seconds from now.
-
-        Raises:
+            NotFound; ApiError: `key-revoked`, also for one that has expired.
             KeyReused: the idempotency key belongs to another request.
         """
 
         async def run(connection: Connection) -> Made:
-            made = await _make(connection, order, wanted)
-            if made.token:
-                await connection.execute(EXPIRE, (overlap, order.company_id, id))
+            if before := await _before(connection, order, key := NewKey.make()):
+                return before
+            wanted = await _wanted_again(connection, order.company_id, id)
+            allow(wanted)
+            made = await _make(connection, order, wanted, key)
+            await connection.execute(RETIRE, (overlap, order.company_id, id))
             return made
 
         return await self._ordered(order, run)
@@ -163,10 +158,10 @@ class KeyRing:
 
         async def run(connection: Connection) -> Made:
             await _shown(connection, order.company_id, id)
-            if order.idempotency and not order.dry_run:
-                await remember(connection, order.company_id, order.idempotency, id)
+            marker = new_id()
+            replayed = await _remembered(connection, order, marker) != marker
             await connection.execute(REVOKE, (order.actor_id, order.company_id, id))
-            return Made(id, await _shown(connection, order.company_id, id), None)
+            return Made(id, await _shown(connection, order.company_id, id), None, replayed)
 
         return await self._ordered(order, run)
 
@@ -183,12 +178,21 @@ class KeyRing:
             return rehearsed.made
 
 
-async def _make(connection: Connection, order: Order, wanted: Wanted) -> Made:
-    key = NewKey.make()
-    if order.idempotency and not order.dry_run:
-        made_id = await remember(connection, order.company_id, order.idempotency, key.id)
-        if made_id != key.id:
-            return Made(made_id, await _shown(connection, order.company_id, made_id), None)
+async def _before(connection: Connection, order: Order, key: NewKey) -> Made | None:
+    """What the same request made before, without its secret; otherwise it will be `key`."""
+    made_id = await _remembered(connection, order, key.id)
+    if made_id == key.id:
+        return None
+    return Made(made_id, await _shown(connection, order.company_id, made_id), None, replayed=True)
+
+
+async def _remembered(connection: Connection, order: Order, made: UUID) -> UUID:
+    if order.idempotency is None or order.dry_run:
+        return made
+    return await remember(connection, order.company_id, order.idempotency, made)
+
+
+async def _make(connection: Connection, order: Order, wanted: Wanted, key: NewKey) -> Made:
     row = keys.row(
         key, order.company_id, wanted.role, wanted.label, wanted.expires_at,
         None if wanted.scopes is None else sorted(wanted.scopes), order.actor_id,
@@ -196,6 +200,17 @@ async def _make(connection: Connection, order: Order, wanted: Wanted) -> Made:
     await connection.execute(keys.INSERT, row)
     await connection.execute(keys.NAME, row)
     return Made(key.id, await _shown(connection, order.company_id, key.id), str(key))
+
+
+async def _wanted_again(connection: Connection, company_id: UUID, id: UUID) -> Wanted:
+    """What a key that takes the place of this one is; nobody else changes it meanwhile."""
+    row = await (await connection.execute(FIND, (company_id, id))).fetchone()
+    if row is None:
+        raise NotFound
+    role, scopes, label, expires_at, ended = row
+    if ended:
+        raise ApiError("key-revoked")
+    return Wanted(label, role, None if scopes is None else frozenset(scopes), expires_at)
 
 
 async def _shown(connection: Connection, company_id: UUID, id: UUID) -> str:

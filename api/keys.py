@@ -27,20 +27,22 @@ VALUES (%(company_id)s, %(id)s, 'key', %(label)s, %(name_folded)s)
 ON CONFLICT (company_id, id) DO NOTHING
 """
 LIST = """
-SELECT id, company_id, coalesce(role, array_to_string(scopes, ' ')), label, expires_at, revoked_at,
-       last_used_at
+SELECT id, company_id, coalesce(role, array_to_string(scopes, ' ')), label,
+       least(expires_at, retires_at), revoked_at, last_used_at
   FROM access.api_keys ORDER BY created_at
 """
 FIND = """
 SELECT company_id, role, scopes, label, expires_at FROM access.api_keys
  WHERE id = %s AND revoked_at IS NULL
+   AND coalesce(least(expires_at, retires_at) > now(), true)
+   FOR UPDATE
 """
 REVOKE = """
 UPDATE access.api_keys SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL
 """
-EXPIRE = """
+RETIRE = """
 UPDATE access.api_keys
-   SET expires_at = least(expires_at, now() + make_interval(secs => %(overlap)s))
+   SET retires_at = least(retires_at, now() + make_interval(secs => %(overlap)s))
  WHERE id = %(id)s
 """
 ADMITS = """
@@ -148,9 +150,9 @@ async def revoke(connection: AsyncConnection, id: UUID) -> bool:
 
 
 async def rotate(connection: AsyncConnection, id: UUID, overlap: float) -> NewKey | None:
-    """A new key for whoever has this one, which expires `overlap` seconds from now.
+    """A new key for whoever has this one, which goes on for `overlap` seconds.
 
-    None if there is no such key, or it was revoked.
+    None if there is no such key, or it was revoked or has expired.
     """
     async with connection.transaction():
         found = await (await connection.execute(FIND, (id,))).fetchone()
@@ -159,7 +161,7 @@ async def rotate(connection: AsyncConnection, id: UUID, overlap: float) -> NewKe
         company_id, role, scopes, label, expires_at = found
         key = NewKey.make()
         await store(connection, key, company_id, role, label, expires_at, scopes)
-        await connection.execute(EXPIRE, {"id": id, "overlap": overlap})
+        await connection.execute(RETIRE, {"id": id, "overlap": overlap})
     return key
 
 

@@ -22,6 +22,7 @@ async def get_me(call: Call) -> Response:
     caller = call.caller
     actor_name = company = None
     if caller.company:
+        await call.services.tenancy.progress.own_writes(caller.reader)
         actor_name = await call.services.directory.name(caller.company, caller.actor_id)
         name = await call.services.tenancy.company_name(caller.company)
         company = {"id": caller.company, "name": name}

@@ -11,7 +11,7 @@ from api.answers import keeps, reads
 from api.directory import PEOPLE
 from api.endpoint import Call, Endpoint
 from api.reading import after, page_answer
-from api.schemas import ReadHeaders, WriteHeaders, WriteQuery
+from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.scopes import requires
 from api.tenancy_schemas import PageQuery
 from api.tenancy_views import PersonPage, PersonRehearsal
@@ -29,9 +29,9 @@ router = APIRouter(
 
 
 @router.get("", dependencies=[requires("tables:read")],
-            responses=reads(PersonPage, "invalid-cursor"))  # fmt: skip
+            responses=reads(PersonPage, "invalid-cursor", position=False))  # fmt: skip
 async def list_people(
-    call: Call, query: Annotated[PageQuery, Query()], headers: Annotated[ReadHeaders, Header()]
+    call: Call, query: Annotated[PageQuery, Query()], headers: Annotated[CacheHeaders, Header()]
 ) -> Response:
     """List everybody who acted in the company, and every key, by name."""
     company_id = call.caller.company_id
@@ -47,9 +47,12 @@ async def erase_person(
     call: Call,
     id: PersonId,
     query: Annotated[WriteQuery, Query()],
-    headers: Annotated[WriteHeaders, Header()],
+    headers: Annotated[KeyHeaders, Header()],
 ) -> Response:
     """Erase a name for good; events keep the id, which says nothing by itself."""
     key = idempotency(call, headers)
-    erased = await call.services.directory.erase(call.caller.company_id, id, key, query.dry_run)
-    return rehearsed("person", json.loads(erased)) if query.dry_run else Response(status_code=204)
+    directory, company_id = call.services.directory, call.caller.company_id
+    erased, replayed = await directory.erase(company_id, id, key, query.dry_run)
+    if query.dry_run:
+        return rehearsed("person", json.loads(erased))
+    return Response(status_code=204, headers={"Idempotency-Replayed": "true"} if replayed else {})

@@ -73,7 +73,7 @@ CATALOGUE = {
             "The platform can restore it with POST /api/companies/{id}/restore.",
         ),
         Problem(
-            "key-revoked", 409, "The key is revoked",
+            "key-revoked", 409, "The key is revoked or has expired",
             "Create another key.",
         ),
         Problem(

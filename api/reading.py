@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.endpoint import Call
 from api.errors import ApiError
 from api.progress import Progress
-from api.schemas import ReadHeaders
+from api.schemas import CacheHeaders, ReadHeaders
 from projections.keyset import Keyset, Page
 
 POSITION = re.compile(r"[0-9]{1,18}")
@@ -21,8 +21,7 @@ DEFAULT_WAIT, LONGEST_WAIT = 2.0, 30.0  # seconds
 async def catch_up(call: Call, progress: Progress, headers: ReadHeaders) -> None:
     """Wait for the position that the caller asks for, or briefly for the company's own writes."""
     if headers.min_position is None:
-        if call.caller.company:
-            await progress.own_writes(call.caller.company)
+        await progress.own_writes(call.caller.reader)
         return
     if not POSITION.fullmatch(headers.min_position):
         raise ApiError("invalid-position")
@@ -37,7 +36,7 @@ def _wait(prefer: str | None) -> float:
 
 
 def unless_known(
-    headers: ReadHeaders, body: bytes, answer: dict[str, str] | None = None
+    headers: CacheHeaders, body: bytes, answer: dict[str, str] | None = None
 ) -> Response:
     """The body, or 304 if the caller has it already; without a version, its hash is the ETag."""
     answer = answer or {"ETag": _etag(body)}
@@ -59,7 +58,7 @@ def after(call: Call, cursor: str | None, wanted: object) -> Keyset | None:
 
 
 def page_answer(
-    call: Call, headers: ReadHeaders, page: Page, wanted: object, total: int | None = None
+    call: Call, headers: CacheHeaders, page: Page, wanted: object, total: int | None = None
 ) -> Response:
     """A page of a list, and where the next one is; `total` counts the whole list."""
     cursor = page.next and call.services.cursors.sign(page.next, call.caller.actor_id, wanted)

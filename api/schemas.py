@@ -101,8 +101,8 @@ class WriteQuery(Part):
     )
 
 
-class WriteHeaders(Part):
-    """The headers of every write."""
+class KeyHeaders(Part):
+    """The headers of every write, also of one that records no event."""
 
     idempotency_key: Annotated[str, AfterValidator(_visible_ascii)] | None = Field(
         None,
@@ -111,6 +111,11 @@ class WriteHeaders(Part):
         json_schema_extra={"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
         examples=["0b6c2f1e-create-orders"],
     )
+
+
+class WriteHeaders(KeyHeaders):
+    """The headers of every write that records events."""
+
     reason: Annotated[str, AfterValidator(_reason)] | None = Field(
         None,
         alias="Reason",
@@ -139,8 +144,8 @@ class ConditionalHeaders(WriteHeaders):
     )
 
 
-class ReadHeaders(Part):
-    """The headers of every read."""
+class CacheHeaders(Part):
+    """The headers of every read, also of what is no read model."""
 
     if_none_match: str | None = Field(
         None,
@@ -148,6 +153,11 @@ class ReadHeaders(Part):
         description="Answer 304 if this ETag is still right.",
         examples=['"7"'],
     )
+
+
+class ReadHeaders(CacheHeaders):
+    """The headers of every read of a read model."""
+
     min_position: str | None = Field(
         None,
         alias="Min-Position",

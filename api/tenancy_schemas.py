@@ -3,7 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -69,12 +77,15 @@ class CompanyChange(CompanyChanges):
 def _in_the_future(moment: datetime) -> datetime:
     if moment <= datetime.now(UTC):
         raise PydanticCustomError("past", "must be in the future")
-    return moment
+    try:  # what Postgres can store and Python cannot read would break whoever asks for keys
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("out-of-range", "must be before the year 10000") from None
 
 
 Expiry = Annotated[
-    AwareDatetime | None,
-    Field(strict=False, description="When it stops working; null = never.", examples=[None]),
+    Annotated[AwareDatetime, AfterValidator(_in_the_future)] | None,
+    Field(description="When it stops working; null = never.", examples=[None]),
 ]
 
 
@@ -100,9 +111,12 @@ class NewApiKey(KeyPart):
     def _one_of_them(self) -> Self:
         if (self.role is None) == (self.scopes is None):
             raise PydanticCustomError("required", "give either a role or scopes")
-        if self.expires_at:
-            _in_the_future(self.expires_at)
         return self
+
+
+def _whole(number: Any) -> Any:
+    """JSON Schema counts 60.0 among the integers."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class Rotation(KeyPart):
@@ -110,7 +124,7 @@ class Rotation(KeyPart):
 
     model_config = _example({"overlapSeconds": 86400})
 
-    overlap_seconds: int = Field(
+    overlap_seconds: Annotated[int, BeforeValidator(_whole)] = Field(
         86_400, ge=0, le=LONGEST_OVERLAP,
         description="How long the old key goes on working; a day by default, 30 at most.",
     )  # fmt: skip

@@ -79,12 +79,12 @@ async def get_workspace(
 
 @router.put("/{id}", dependencies=WRITE,
             responses=puts(Workspace, WorkspaceRehearsal, *BODY, "workspace-deleted",
-                           "company-removed"))  # fmt: skip
+                           "company-removed", "not-found", "version-mismatch"))  # fmt: skip
 async def put_workspace(
     call: Call,
     id: WorkspaceId,
     query: Annotated[WriteQuery, Query()],
-    headers: Annotated[WriteHeaders, Header()],
+    headers: Annotated[ConditionalHeaders, Header()],
     new: Annotated[NewWorkspace, Body()],
 ) -> Response:
     """Have a workspace under an id that another system gave it: create it, or rename it."""

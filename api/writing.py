@@ -15,7 +15,7 @@ from api.endpoint import Call
 from api.errors import ApiError
 from api.ids import new_id
 from api.progress import Progress
-from api.schemas import ConditionalHeaders, WriteHeaders, WriteQuery
+from api.schemas import ConditionalHeaders, KeyHeaders, WriteHeaders, WriteQuery
 from application.base import Outcome, Request
 from application.event_store.store import IdempotencyKey
 from application.feed import event_data, public_type
@@ -77,7 +77,7 @@ async def conditional_request(
     return write_request(call, command, query, headers)
 
 
-def idempotency(call: Call, headers: WriteHeaders, realm: str = "") -> IdempotencyKey | None:
+def idempotency(call: Call, headers: KeyHeaders, realm: str = "") -> IdempotencyKey | None:
     """The key with a hash of all that makes the request what it is.
 
     `realm`: sets keys apart that others of the company may not run into; with a space, which no
@@ -112,7 +112,8 @@ def changed(
     aggregate, receipt = outcome.aggregate, outcome.receipt
     if request.dry_run:
         return rehearsed(noun.name, noun.view(aggregate), outcome)
-    noun.progress(call).wrote(request.context.company_id, receipt.position)
+    for reader in {request.context.company_id, call.caller.reader}:
+        noun.progress(call).wrote(reader, receipt.position)
     headers = {"ETag": f'"{aggregate.version}"', "Event-Position": str(receipt.position)}
     if receipt.replayed:
         headers["Idempotency-Replayed"] = "true"

@@ -170,7 +170,7 @@ class Application:
         recorded = await self.store.load(request.context.company_id, id)
         if receipt := await self.recall(request):
             return await self.replay(request, receipt)
-        if begin and not recorded:
+        if begin and not recorded and request.if_match is None:
             return await self.append(begin(), request)
         aggregate = existing(recorded, request.context.company_id)
         was = aggregate.standing

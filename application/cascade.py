@@ -21,7 +21,6 @@ from application.event_store.session import ANSWER_TIMEOUT
 from application.event_store.store import EventStore
 from domain.base import Context
 from domain.company import Company
-from domain.errors import TablePurged
 from domain.recorded import Recorded
 from domain.workspace import Workspace
 
@@ -30,6 +29,7 @@ OPENS = (Workspace.Restored, Company.Restored)
 CHUNK = 100  # members at once
 ALIVE = "SELECT"
 FIRST = UUID(int=0)
+EVER = 2**63 - 1  # before this position: any
 
 Decide = Callable[[Any, Context], None]
 
@@ -60,9 +60,10 @@ class Cascade:
         await self._tell(connection, cause, "delete", cause.position, lambda m, c: m.delete(c))
 
     async def _restore_members(self, connection: AsyncConnection, cause: Recorded) -> None:
+        """Whoever was deleted with it: also who left and came in again just before that."""
         deletions = await self._deletions(cause)
         await self._tell(
-            connection, cause, "restore", cause.position, lambda m, c: m.undo_delete(deletions, c)
+            connection, cause, "restore", EVER, lambda m, c: m.undo_delete(deletions, c)
         )
 
     async def _deletions(self, cause: Recorded) -> Collection[UUID]:
@@ -84,12 +85,15 @@ class Cascade:
             requests = [self._request(cause, command) for _ in members]
             async with asyncio.TaskGroup() as tasks:
                 for id, request in zip(members, requests, strict=True):
-                    tasks.create_task(self._have(id, request, say))
+                    tasks.create_task(self._have(id, cause, request, say))
 
-    async def _have(self, id: UUID, request: Request, say: Decide) -> None:
-        # Gone for ever meanwhile; or the container was closed again, a later event's business.
-        with suppress(TablePurged, ContainerClosed):
-            await self._application.execute(id, request, lambda m: say(m, request.context))
+    async def _have(self, id: UUID, cause: Recorded, request: Request, say: Decide) -> None:
+        def decide(member: Any) -> None:
+            if member.standing.container_id == cause.event.originator_id:  # it has not left since
+                say(member, request.context)
+
+        with suppress(ContainerClosed):  # once more: a later event's business
+            await self._application.execute(id, request, decide)
 
     async def _members(self, cause: Recorded, before: int) -> AsyncIterator[Sequence[UUID]]:
         container_id, after = cause.event.originator_id, FIRST

@@ -32,9 +32,10 @@ class ContainerUnknown(Refused):
 
 @dataclass
 class ContainerClosed(Refused):
-    """What the aggregate would come alive in is deleted."""
+    """What the aggregate would come alive in is deleted: a workspace, or the company itself."""
 
     container_id: UUID
+    company_id: UUID
 
 
 class KeyReused(Refused):

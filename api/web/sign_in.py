@@ -18,7 +18,7 @@ FORM_LIMIT = 16 * 1024
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self';"
     " base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers hide the origin of our own forms
     "Cache-Control": "no-store",
 }
 PAGE = """<!doctype html>

@@ -23,8 +23,8 @@ class InMemoryEventStore:
         self._events: list[Recorded] = []
         self._slugs: dict[tuple[UUID, str], UUID] = {}
         self._keys: dict[tuple[UUID, str], tuple[str, Receipt]] = {}
-        self._open: dict[UUID, bool] = {}
-        self._members: dict[UUID, tuple[UUID, int]] = {}
+        self._open: dict[tuple[UUID, UUID], bool] = {}
+        self._members: dict[UUID, tuple[UUID, UUID, int]] = {}
 
     async def append(self, append: Append) -> Receipt:
         """Store the events of one command."""
@@ -55,8 +55,8 @@ class InMemoryEventStore:
         await asyncio.sleep(0)
         found = (
             member
-            for member, (container, position) in self._members.items()
-            if container == container_id and position < before and member > after
+            for member, (*container, position) in self._members.items()
+            if container == [company_id, container_id] and position < before and member > after
         )
         return sorted(found)[:limit]
 
@@ -77,12 +77,16 @@ class InMemoryEventStore:
         return receipt
 
     def _check(self, append: Append) -> None:
-        version = sum(r.event.originator_id == append.originator_id for r in self._events)
-        if version != append.expected_version:
-            raise VersionConflict(version)
-        if append.joins and not self._open.get(append.joins, append.joins == append.company_id):
-            known = append.joins in self._open
-            raise (ContainerClosed if known else ContainerUnknown)(append.joins)
+        id, company_id = append.originator_id, append.company_id
+        owners = [r.company_id for r in self._events if r.event.originator_id == id]
+        if len(owners) != append.expected_version or set(owners) - {company_id}:
+            raise VersionConflict(len(owners))
+        if append.joins and not self._open.get(
+            (company_id, append.joins), append.joins == company_id
+        ):
+            if (company_id, append.joins) in self._open:
+                raise ContainerClosed(append.joins, company_id)
+            raise ContainerUnknown(append.joins)
         holder = append.claim and self._slugs.get((append.company_id, append.claim))
         if append.claim and holder and holder != append.originator_id:
             raise SlugTaken(append.claim, holder)
@@ -106,11 +110,12 @@ class InMemoryEventStore:
         if append.claim:
             self._slugs[append.company_id, append.claim] = append.originator_id
         if append.opens is not None:
-            self._open[append.originator_id] = append.opens
+            self._open[append.company_id, append.originator_id] = append.opens
         if append.joins:
-            self._members[append.originator_id] = (append.joins, receipt.position)
+            place = (append.company_id, append.joins, receipt.position)
+            self._members[append.originator_id] = place
         if append.leaves:
-            del self._members[append.originator_id]
+            self._members.pop(append.originator_id, None)
         if key := append.idempotency:
             replay = Receipt(
                 receipt.originator_id, receipt.version, receipt.position, receipt.recorded_at, True

@@ -245,7 +245,7 @@ def _answer(
         case "container-unknown":
             return ContainerUnknown(originator_id)
         case "container-closed":
-            return ContainerClosed(originator_id)
+            return ContainerClosed(originator_id, append.company_id)
     return KeyReused()
 
 

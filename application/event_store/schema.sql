@@ -334,6 +334,10 @@ SELECT position, recorded_at, company_id, originator_id AS table_id,
 
 REVOKE ALL ON ALL TABLES IN SCHEMA event_store
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
+REVOKE ALL ON event_store.events, event_store.slugs, event_store.idempotency_keys,
+              event_store.containers, event_store.memberships, event_store.adopted,
+              event_store.topics
+  FROM dynamic_tables_admin;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA event_store FROM PUBLIC;
 GRANT USAGE ON SCHEMA event_store
    TO dynamic_tables_api, dynamic_tables_projector, dynamic_tables_admin;

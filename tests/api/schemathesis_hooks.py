@@ -1,5 +1,8 @@
 """What schemathesis checks beyond its own checks."""
 
+import os
+from typing import Any
+
 import schemathesis
 from schemathesis import Case, CheckContext, Response
 
@@ -7,9 +10,33 @@ from schemathesis import Case, CheckContext, Response
 # object, on the state of things: JSON Schema cannot say them.
 BEYOND_JSON_SCHEMA = {
     "invalid-text", "too-short", "too-long", "too-large", "too-deep", "number-too-large",
-    "number-too-small",
+    "number-too-small", "unknown", "past",
 }  # fmt: skip
 CODES = {"validation", "idempotency-key-reused", "invalid-cursor"}
+
+
+SPARED = frozenset(os.environ["SPARED"].split())
+# A key has a role or scopes of its own, not both.
+ROLE_OR_SCOPES = {"pointer": "", "in": "body", "code": "required"}
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: Case, kwargs: Any) -> None:
+    """Whoever is asking is only put aside as a rehearsal: nobody would be let in any more.
+
+    Lists tell the ids of the keys that the requests come with, and of their company.
+    """
+    if case.method != "GET" and (case.path_parameters or {}).get("id") in SPARED:
+        case.query = {**(case.query or {}), "dryRun": "true"}
+
+
+@schemathesis.hook.apply_to(method="PATCH", path="/api/company")
+def map_body(context: schemathesis.HookContext, body: Any) -> Any:
+    """No company asks for If-Match here: all writes without it would be refused from then on."""
+    settings = body.get("settings") if isinstance(body, dict) else None
+    if isinstance(settings, dict) and settings.get("requireIfMatch") is True:
+        return {**body, "settings": {**settings, "requireIfMatch": False}}
+    return body
 
 
 @schemathesis.check
@@ -21,7 +48,8 @@ def what_the_schema_allows_is_refused_only_for_rules_beyond_it(
     if not positive or response.status_code not in (400, 422):
         return
     problem = response.json()
-    codes = {error["code"] for error in problem.get("errors", [])}
+    errors = problem.get("errors", [])
+    codes = {each["code"] for each in errors if not ROLE_OR_SCOPES.items() <= each.items()}
     assert problem["code"] in CODES, problem
     assert codes <= BEYOND_JSON_SCHEMA, problem
 

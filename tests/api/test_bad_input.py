@@ -5,6 +5,7 @@ import contextlib
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient, Response
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.api.conftest import Service
+from tests.api.document import OPERATIONS, Operation
 from tests.api.test_table_defs import assert_problem, create, path
 
 pytestmark = pytest.mark.anyio
@@ -99,6 +101,36 @@ async def test_what_is_no_json_is_refused(service: Service, client: AsyncClient)
             problem = assert_problem(answer, 400, "invalid-json")
             assert problem["detail"], body
     assert await service.topics() == ["Created"]
+
+
+async def test_every_body_is_looked_at_before_anything_is_done(
+    service: Service, client: AsyncClient, platform: AsyncClient
+) -> None:
+    before = await service.kept()
+    for operation in OPERATIONS:
+        if operation.schema is None:
+            continue
+        caller = platform if "companies:write" in operation.scopes else client
+        address = operation.path.replace("{id}", str(uuid4()))
+
+        async def sent(
+            body: bytes,
+            caller: AsyncClient = caller,
+            each: Operation = operation,
+            at: str = address,
+        ) -> Response:
+            return await caller.request(each.method, at, content=body, headers=JSON)
+
+        for body in BROKEN[1:]:
+            assert_problem(await sent(body), 400, "invalid-json")
+        for body in (b"[]", b"null", b'"x"', b"1", b"true"):
+            [error] = assert_problem(await sent(body), 422, "validation")["errors"]
+            assert (error["pointer"], error["code"]) == ("", "type"), operation.id
+        assert_problem(await sent(b'{"name": "A", "name": "B"}'), 400, "invalid-json")
+        assert_problem(await sent(b'{"x": "a\\u0000b"}'), 422, "validation")
+        assert_problem(await sent(b'{"x": %s}' % (b"[" * 50 + b"]" * 50)), 422, "validation")
+        assert_problem(await sent(b"{}".ljust(256 * 1024 + 1)), 413, "body-too-large")
+    assert await service.kept() == before
 
 
 async def test_a_key_that_comes_twice_is_named(service: Service, client: AsyncClient) -> None:

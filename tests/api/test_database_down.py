@@ -1,5 +1,6 @@
 """The database goes away: clear refusals at once, and everything works again by itself."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,8 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import make_conninfo
 
 from tests.api.conftest import Service
+from tests.api.document import OPERATIONS
+from tests.api.tenants import one_of_each
 from tests.api.test_table_defs import assert_problem, create, path
 from tests.conftest import eventually
 
@@ -82,3 +85,38 @@ async def test_without_a_database_every_route_says_503_and_recovers_by_itself(
         return len(listed.json().get("items", ())) == 3
 
     await eventually(projected, 5)
+
+
+async def test_no_operation_answers_anything_else_meanwhile(
+    service: Service, client: AsyncClient
+) -> None:
+    """Not even that a key is unknown, or that somebody is nobody."""
+    ids = await one_of_each(client, service.ours)
+    named = {each.id: {"id": ids[each.collection]} for each in OPERATIONS if each.names_one}
+    async with (
+        service.client() as known,
+        service.client("viewer") as unknown,
+        service.with_token(None) as browser,
+        service.client("platform") as platform,
+    ):
+        await browser.post("/sign-in", data={"key": service.tokens[service.ours, "admin"]})
+        await known.get("/api/me")
+        async with outage(service.database):
+            for caller in (known, unknown, browser, platform):
+                answers = await asyncio.gather(
+                    *(each.call(caller, named.get(each.id, {})) for each in OPERATIONS)
+                )
+                for operation, answer in zip(OPERATIONS, answers, strict=True):
+                    code = answer.json()["code"]
+                    assert code in ("unavailable", "forbidden", "csrf"), operation.id
+                    assert code != "unavailable" or "retry-after" in answer.headers
+            for address in ("/", "/sign-in?code=x"):
+                assert_problem(await browser.get(address), 503, "unavailable")
+            key = {"key": service.tokens[service.ours, "viewer"]}
+            assert_problem(await browser.post("/sign-in", data=key), 503, "unavailable")
+            assert (await browser.get("/sign-in")).status_code == 200
+
+        async def still_signed_in() -> bool:
+            return (await browser.get("/api/me")).status_code == 200
+
+        await eventually(still_signed_in, 5)

@@ -11,10 +11,12 @@ import pytest
 from psycopg import AsyncConnection
 
 from api import health
+from api.bootstrap import followers
 from api.health import Unhealthy, check_api, check_projector
 from api.migrations import PROJECTIONS
 from api.roles import PROJECTOR_ROLE, as_role
-from projections.base import live_schema
+from application.cascade import Cascade
+from projections.base import Projection, live_schema
 from projections.projector import Projector
 
 pytestmark = pytest.mark.anyio
@@ -37,15 +39,16 @@ async def look(database: str) -> None:
 
 async def test_a_projector_that_leads_is_healthy(any_database: str) -> None:
     conninfo = as_role(any_database, PROJECTOR_ROLE)
-    task = asyncio.create_task(Projector(conninfo, PROJECTIONS[0]).run())
+    tasks = [asyncio.create_task(Projector(conninfo, each).run()) for each in followers(conninfo)]
     try:
         for _ in range(10):
             with contextlib.suppress(Unhealthy):
                 return await look(any_database)
         await look(any_database)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_without_a_leader_it_is_unhealthy(any_database: str) -> None:
@@ -53,22 +56,43 @@ async def test_without_a_leader_it_is_unhealthy(any_database: str) -> None:
         await look(any_database)
 
 
+async def lead(connection: AsyncConnection, *projections: Projection | type[Projection]) -> None:
+    for projection in projections:
+        await connection.execute(LEAD, (f"projector:{live_schema(projection)}",))
+
+
 async def test_a_leader_that_does_not_move_is_unhealthy_only_while_there_is_work(
     any_database: str,
 ) -> None:
     async with await AsyncConnection.connect(any_database, autocommit=True) as leader:
-        await leader.execute(LEAD, (f"projector:{live_schema(PROJECTIONS[0])}",))
+        await lead(leader, *PROJECTIONS)
         await look(any_database)
         await leader.execute(EVENT)
         with pytest.raises(Unhealthy, match="stands still at position 0 of 1"):
             await look(any_database)
 
 
+async def test_each_read_model_needs_a_leader_of_its_own(database: str) -> None:
+    for missing in PROJECTIONS:
+        async with await AsyncConnection.connect(database, autocommit=True) as leader:
+            await lead(leader, *(each for each in PROJECTIONS if each is not missing))
+            with pytest.raises(Unhealthy, match=f"{live_schema(missing)} is led by nobody"):
+                await look(database)
+
+
+async def test_a_cascade_may_take_its_time(database: str) -> None:
+    """It acts for thousands of tables before its position moves."""
+    async with await AsyncConnection.connect(database, autocommit=True) as leader:
+        await lead(leader, *PROJECTIONS)
+        await leader.execute(EVENT)
+        await check_projector(as_role(database, PROJECTOR_ROLE), [Cascade])
+
+
 async def test_a_leader_in_another_database_does_not_count(
     database: str, empty_database: str
 ) -> None:
     async with await AsyncConnection.connect(empty_database, autocommit=True) as elsewhere:
-        await elsewhere.execute(LEAD, (f"projector:{live_schema(PROJECTIONS[0])}",))
+        await lead(elsewhere, *PROJECTIONS)
         with pytest.raises(Unhealthy, match="led by nobody"):
             await look(database)
 

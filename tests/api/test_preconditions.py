@@ -2,12 +2,11 @@
 
 import asyncio
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient
 
-from tests.api.conftest import Service
+from tests.api.conftest import WORKSPACE, Service
 from tests.api.test_table_defs import assert_problem, create, path
 
 pytestmark = pytest.mark.anyio
@@ -98,7 +97,7 @@ async def test_only_what_both_set_to_different_things_clashes(client: AsyncClien
 
 
 async def test_values_clash_in_the_form_in_which_they_are_stored(client: AsyncClient) -> None:
-    workspace = str(uuid4())
+    workspace = str(WORKSPACE)
     table = await create(client, color="#aaaaaa", description="d")
     theirs = {"color": "#bbbbbb", "description": None, "workspaceId": workspace, "slug": "t"}
     yours = {"color": "#BBBBBB", "description": "", "workspaceId": None, "slug": "orders"}

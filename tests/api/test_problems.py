@@ -1,13 +1,16 @@
 """Errors are RFC 9457 problems everywhere, and tell what to do; a crash tells a request id."""
 
 import logging
+from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient
 from psycopg import AsyncConnection
 
 from api.problems import CATALOGUE
+from projections.table_def_queries import SCHEMA
 from tests.api.conftest import Service
+from tests.api.document import OPERATIONS
 from tests.api.test_table_defs import assert_problem, create, path
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +40,7 @@ async def test_an_unknown_route_is_not_found_with_or_without_a_key(
     async with service.client() as anonymous:
         del anonymous.headers["authorization"]
         for caller in (client, anonymous):
-            for address in ("/", "/api", "/api/", "/api/tables/", "/api/tables/x/y", "/%00",
+            for address in ("/nothing", "/api", "/api/", "/api/tables/", "/api/tables/x/y", "/%00",
                             "/docs/static/../app.py", "/docs/static/nothing.js"):  # fmt: skip
                 for method in ("GET", "POST", "DELETE"):
                     answer = await caller.request(method, address)
@@ -52,6 +55,13 @@ async def test_a_wrong_method_is_told_the_right_ones(client: AsyncClient) -> Non
         (path(table), ("PUT", "POST", "OPTIONS"), "DELETE, GET, PATCH"),
         (path(table) + "/restore", ("GET", "PUT", "PATCH", "DELETE"), "POST"),
         ("/api/tables/by-slug/orders", ("POST", "PUT", "PATCH", "DELETE"), "GET"),
+        ("/api/workspaces/x", ("POST", "OPTIONS"), "DELETE, GET, PATCH, PUT"),
+        ("/api/company", ("POST", "PUT", "DELETE"), "GET, PATCH"),
+        ("/api/companies/x", ("POST", "PUT"), "DELETE, GET, PATCH"),
+        ("/api/keys/x", ("POST", "PUT", "PATCH"), "DELETE, GET"),
+        ("/api/keys/x/rotate", ("GET", "PUT", "DELETE"), "POST"),
+        ("/api/people/x", ("GET", "PATCH", "PUT"), "DELETE"),
+        ("/sign-out", ("GET", "PUT"), "POST"),
         ("/livez", ("POST", "DELETE"), "GET"),
         ("/docs/static/swagger-ui.css", ("POST",), "GET, HEAD"),
     ):
@@ -79,6 +89,25 @@ async def test_a_media_type_that_is_not_understood_is_told_the_right_ones(
         accepted = "application/json, application/merge-patch+json"
         assert answer.headers["accept-patch"] == accepted
     assert await service.topics() == ["Created"]
+
+
+async def test_every_operation_with_a_body_says_what_it_may_be(
+    service: Service, client: AsyncClient, platform: AsyncClient
+) -> None:
+    before = await service.kept()
+    for operation in OPERATIONS:
+        if operation.schema is None:
+            continue
+        caller = platform if "companies:write" in operation.scopes else client
+        address = operation.path.replace("{id}", str(uuid4()))
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonx"):
+            answer = await caller.request(
+                operation.method, address, content="{}", headers={"Content-Type": kind}
+            )
+            assert_problem(answer, 415, "unsupported-media-type")
+            header = "accept-patch" if operation.method == "PATCH" else "accept-post"
+            assert "application/json" in answer.headers[header], operation.id
+    assert await service.kept() == before
 
 
 async def test_all_that_is_wrong_is_told_at_once(service: Service, client: AsyncClient) -> None:
@@ -162,17 +191,21 @@ async def test_a_crash_tells_a_request_id_and_nothing_else(
 ) -> None:
     table = await create(client)
     await client.get(path(table))
-    await sql.execute("ALTER TABLE table_defs_v1.table_defs RENAME COLUMN name TO secret_name")
-    for address in (path(table), "/api/tables"):
-        with caplog.at_level(logging.ERROR):
-            answer = await client.get(address)
-        problem = assert_problem(answer, 500, "internal")
-        assert problem == {
-            "type": "/problems/internal",
-            "title": "Something went wrong here",
-            "status": 500,
-            "detail": "Something went wrong. It was logged under this request id.",
-            "code": "internal",
-            "requestId": answer.headers["x-request-id"],
-        }
+    rename = f"ALTER TABLE {SCHEMA}.table_defs RENAME COLUMN {{}} TO {{}}"
+    await sql.execute(rename.format("name", "secret_name").encode())
+    try:
+        for address in (path(table), "/api/tables"):
+            with caplog.at_level(logging.ERROR):
+                answer = await client.get(address)
+            problem = assert_problem(answer, 500, "internal")
+            assert problem == {
+                "type": "/problems/internal",
+                "title": "Something went wrong here",
+                "status": 500,
+                "detail": "Something went wrong. It was logged under this request id.",
+                "code": "internal",
+                "requestId": answer.headers["x-request-id"],
+            }
+    finally:
+        await sql.execute(rename.format("secret_name", "name").encode())
     assert "column t.name does not exist" in caplog.text  # the log tells

@@ -1,0 +1,91 @@
+"""When an installation is ready, and when it says that it is not."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+from httpx import AsyncClient
+from psycopg import AsyncConnection
+
+from api import migrations
+from api.operation import LAG_AT_START, LARGEST_LAG
+from application.cascade import Cascade
+from projections.base import live_schema
+from tests.api.conftest import Installation, Service, installed
+from tests.api.test_table_defs import assert_problem
+from tests.conftest import eventually
+
+pytestmark = pytest.mark.anyio
+
+READ_MODELS = {live_schema(projection) for projection in migrations.READ_MODELS}
+
+
+@pytest.fixture
+async def installation(database: str) -> AsyncIterator[Installation]:
+    """One for each test: events and positions are made up here."""
+    async with installed(database) as made:
+        yield made
+
+
+async def test_a_read_model_far_behind_is_not_ready_nor_one_that_never_caught_up(
+    anyone: AsyncClient, service: Service, sql: AsyncConnection
+) -> None:
+    head = await service.head()
+    async with held_back(service):
+        await record(sql, head + LAG_AT_START + 1)
+        assert_problem(await anyone.get("/readyz"), 503, "projection-behind")
+        service.app.state.caught_up = True  # as after an earlier answer
+        assert (await anyone.get("/readyz")).status_code == 200
+        await record(sql, head + LARGEST_LAG + 1)
+        answer = await anyone.get("/readyz")
+        problem = assert_problem(answer, 503, "projection-behind")
+        assert "retry-after" in answer.headers
+        lags = {each["projection"]: each["lag"] for each in problem["projections"]}
+        assert lags.keys() == {*READ_MODELS, live_schema(Cascade)}
+        assert all(lags[name] == LARGEST_LAG + 1 for name in READ_MODELS)
+
+
+async def test_what_a_retired_read_model_left_behind_does_not_matter(
+    anyone: AsyncClient, sql: AsyncConnection
+) -> None:
+    await sql.execute("INSERT INTO projections.positions VALUES ('table_defs_v0', -99999)")
+    assert (await anyone.get("/readyz")).status_code == 200
+
+
+@contextlib.asynccontextmanager
+async def held_back(service: Service) -> AsyncIterator[None]:
+    """Keep the projector from moving, once it has caught up."""
+    async with await AsyncConnection.connect(service.database) as other:
+
+        async def caught_up() -> bool:
+            behind = "SELECT FROM projections.positions WHERE position < event_store.head()"
+            found = (await other.execute(behind)).rowcount
+            await other.rollback()
+            return found == 0
+
+        await eventually(caught_up)
+        await other.execute("SELECT FROM projections.positions FOR UPDATE")
+        yield
+
+
+async def record(sql: AsyncConnection, position: int) -> None:
+    await sql.execute(
+        "INSERT INTO event_store.events VALUES"
+        " (%s, gen_random_uuid(), gen_random_uuid(), 1, 'X', '', '', gen_random_uuid(), now())",
+        (position,),
+    )
+
+
+async def test_parked_tables_make_it_degraded_but_ready(
+    anyone: AsyncClient, sql: AsyncConnection
+) -> None:
+    for schema in READ_MODELS:
+        await sql.execute(
+            "INSERT INTO projections.parked (projection, originator_id, position, error)"
+            " VALUES (%s, gen_random_uuid(), 1, 'broken')",
+            (schema,),
+        )
+        answer = await anyone.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        parked = {each["projection"]: each["parked"] for each in answer.json()["projections"]}
+        assert parked[schema] == 1
