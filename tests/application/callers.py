@@ -8,6 +8,7 @@ from uuid import UUID
 from application.base import Request
 from application.event_store.in_memory import InMemoryEventStore
 from application.event_store.store import Append, IdempotencyKey, Receipt
+from domain.company_details import WorkspaceDetails
 from domain.recorded import Recorded
 from domain.table_details import Changes, Copy, Details
 from tests.domain.vocabulary import COMPANY, context, parsed
@@ -41,6 +42,11 @@ def details(name: str = "Orders", **fields: Any) -> Details:
 def changes(**fields: Any) -> Changes:
     """A merge patch as a client sends it."""
     return parsed(Changes, **fields)
+
+
+def called(name: str) -> WorkspaceDetails:
+    """A workspace as a client sends it."""
+    return parsed(WorkspaceDetails, name=name)
 
 
 def own(**fields: Any) -> Copy:

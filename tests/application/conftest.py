@@ -1,8 +1,10 @@
-"""The use cases of table definitions on an event store in memory."""
+"""The use cases on an event store in memory."""
 
 import pytest
 
+from application.companies import Companies
 from application.table_defs import TableDefs
+from application.workspaces import Workspaces
 from tests.application.callers import WatchedStore
 
 
@@ -21,3 +23,13 @@ async def table_defs(store: WatchedStore) -> TableDefs:
 async def elsewhere(store: WatchedStore) -> TableDefs:
     """Another process on the same store."""
     return TableDefs(store)
+
+
+@pytest.fixture
+async def workspaces(store: WatchedStore) -> Workspaces:
+    return Workspaces(store)
+
+
+@pytest.fixture
+async def companies(store: WatchedStore) -> Companies:
+    return Companies(store)

@@ -80,7 +80,7 @@ async def test_what_does_not_exist_and_what_is_another_companys_look_the_same(
 ) -> None:
     table = new()
     await Application(store).append(table, ask())
-    recorded = await store.load(table.id)
+    recorded = await store.load(OURS, table.id)
     assert existing(recorded, OURS).version == 1
     for nothing in ([], recorded):
         with pytest.raises(NotFound):
@@ -127,7 +127,8 @@ async def test_commands_on_one_aggregate_queue_up_instead_of_racing(store: Watch
         )
     )
     assert store.appends == 21
-    assert [r.event.originator_version for r in await store.load(table.id)] == list(range(1, 22))
+    recorded = await store.load(OURS, table.id)
+    assert [r.event.originator_version for r in recorded] == list(range(1, 22))
 
 
 async def test_an_error_of_the_decision_stores_nothing(store: WatchedStore) -> None:

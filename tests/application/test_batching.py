@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from application import batching
-from application.batching import Batcher, Coalescer
+from application.batching import Batcher, Coalescer, Tokens
 from application.errors import AppendBusy, StoreUnavailable, VersionConflict
 from tests.application.callers import all_of
 
@@ -35,6 +35,22 @@ class Server:
         if failure := self.failures.get(number):
             raise failure
         return [VersionConflict(7) if word == "bad" else word.upper() for word in words]
+
+
+def letters(word: str) -> Tokens:
+    """A word needs its small letters alone, and shares its capitals."""
+    return Tokens(
+        exclusive=[letter for letter in word if letter.islower()],
+        shared=[letter.lower() for letter in word if letter.isupper()],
+    )
+
+
+async def batches_of(*words: str) -> list[list[str]]:
+    """The batches in which these words are answered when all are asked at once."""
+    server = Server()
+    batcher: Batcher[str, str] = Batcher(server.run, tokens=letters)
+    assert await asyncio.gather(*map(batcher.ask, words)) == [word.upper() for word in words]
+    return server.batches
 
 
 async def first_alone(batcher: Batcher[str, str]) -> asyncio.Task[str]:
@@ -88,7 +104,7 @@ async def test_a_batch_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_two_requests_that_share_a_token_never_share_a_batch() -> None:
     server = Server()
-    batcher: Batcher[str, str] = Batcher(server.run, tokens=list)  # its letters
+    batcher: Batcher[str, str] = Batcher(server.run, tokens=letters)
     words = ["ab", "bc", "cd", "xy", "ad", "z"]
     assert await asyncio.gather(*map(batcher.ask, words)) == [word.upper() for word in words]
     assert server.batches == [["ab", "cd", "xy", "z"], ["bc", "ad"]]
@@ -96,18 +112,44 @@ async def test_two_requests_that_share_a_token_never_share_a_batch() -> None:
 
 async def test_who_is_passed_over_is_first_in_the_next_batch() -> None:
     server = Server()
-    batcher: Batcher[str, str] = Batcher(server.run, tokens=list)
+    batcher: Batcher[str, str] = Batcher(server.run, tokens=letters)
     await asyncio.gather(*(batcher.ask(word) for word in ["a", "ab", "b", "a", "b"]))
     assert server.batches == [["a", "b"], ["ab"], ["a", "b"]]
+
+
+async def test_those_who_only_share_a_token_go_together() -> None:
+    assert await batches_of("A", "A", "AB", "B") == [["A", "A", "AB", "B"]]
+
+
+async def test_who_needs_a_token_alone_waits_for_those_who_share_it() -> None:
+    assert await batches_of("A", "a", "A") == [["A", "A"], ["a"]]
+    assert await batches_of("xA", "ya", "zA") == [["xA", "zA"], ["ya"]]
+
+
+async def test_those_who_share_a_token_wait_for_who_needs_it_alone() -> None:
+    assert await batches_of("a", "A", "B", "A") == [["a", "B"], ["A", "A"]]
+    assert await batches_of("ab", "xB", "yA", "zC") == [["ab", "zC"], ["xB", "yA"]]
+
+
+async def test_who_shares_a_token_that_it_needs_alone_as_well_does_not_wait_for_itself() -> None:
+    assert await batches_of("aA", "A") == [["aA"], ["A"]]
+
+
+async def test_who_waits_for_a_token_keeps_no_other_token_from_those_behind() -> None:
+    assert await batches_of("a", "ab", "b", "B") == [["a", "b"], ["ab"], ["B"]]
+
+
+async def test_without_tokens_nobody_waits() -> None:
+    assert await batches_of("1", "2", "1") == [["1", "2", "1"]]
 
 
 async def test_a_request_whose_tokens_cannot_be_told_is_refused_alone() -> None:
     server = Server()
 
-    def tokens(word: str) -> Sequence[str]:
+    def tokens(word: str) -> Tokens:
         if word == "bad":
             raise ValueError(word)
-        return [word]
+        return letters(word)
 
     batcher: Batcher[str, str] = Batcher(server.run, tokens)
     async with asyncio.timeout(1):

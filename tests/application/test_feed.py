@@ -7,9 +7,11 @@ import pytest
 
 from application.feed import event_data, feed_item, public_type
 from domain.base import Event
+from domain.company import Company
 from domain.recorded import Recorded, event_classes
 from domain.table_def import TableDef
 from domain.table_details import Copy
+from domain.workspace import Workspace
 from tests.domain.vocabulary import (
     ACTOR,
     COMPANY,
@@ -23,6 +25,15 @@ from tests.domain.vocabulary import (
 )
 
 PUBLIC_TYPES = {
+    "Company.Registered": "dynamic-tables.company.registered.v1",
+    "Company.Renamed": "dynamic-tables.company.renamed.v1",
+    "Company.SettingsChanged": "dynamic-tables.company.settings-changed.v1",
+    "Company.Removed": "dynamic-tables.company.removed.v1",
+    "Company.Restored": "dynamic-tables.company.restored.v1",
+    "Workspace.Created": "dynamic-tables.workspace.created.v1",
+    "Workspace.Renamed": "dynamic-tables.workspace.renamed.v1",
+    "Workspace.Deleted": "dynamic-tables.workspace.deleted.v1",
+    "Workspace.Restored": "dynamic-tables.workspace.restored.v1",
     "TableDef.Created": "dynamic-tables.table-def.created.v1",
     "TableDef.Renamed": "dynamic-tables.table-def.renamed.v1",
     "TableDef.SlugChanged": "dynamic-tables.table-def.slug-changed.v1",
@@ -67,6 +78,21 @@ def test_an_item_says_what_happened_to_which_table_when_by_whom_and_why() -> Non
         "causationId": str(cause),
         "data": {"name": "Sales"},
     }
+
+
+def test_an_item_about_a_workspace_names_it_by_the_id_that_its_company_knows() -> None:
+    workspace = Workspace.create(WORKSPACE, "Sales", context())
+    workspace.delete(context())
+    for item in (feed_item(recorded(event)) for event in workspace.collect()):
+        assert item["workspaceId"] == item["data"]["workspaceId"] == str(WORKSPACE)
+        assert "tableId" not in item
+
+
+def test_an_item_about_a_company_names_it_alone() -> None:
+    (event,) = Company.register("Acme", context()).collect()
+    item = feed_item(recorded(event))
+    assert (item["companyId"], item["data"]) == (str(COMPANY), {"name": "Acme"})
+    assert item.keys().isdisjoint({"tableId", "workspaceId"})
 
 
 def test_an_item_without_reason_and_cause_says_null() -> None:

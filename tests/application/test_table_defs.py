@@ -230,7 +230,7 @@ async def test_changing_facets_is_one_append(table_defs: TableDefs, store: Watch
         TableDef.AppearanceChanged,
         TableDef.SettingsChanged,
     ]
-    recorded = await store.load(table.id)
+    recorded = await store.load(OURS, table.id)
     assert [r.event.originator_version for r in recorded] == [1, 2, 3, 4]
     assert {r.recorded_at for r in recorded[1:]} == {outcome.receipt.recorded_at}
 
@@ -260,7 +260,7 @@ async def test_a_slug_that_another_table_holds_refuses_the_whole_change(
     with pytest.raises(SlugHeld) as refused:
         await table_defs.change(table.id, ask(), changes(name="Sales", slug="orders"))
     assert (refused.value.holder_id, refused.value.suggestion) == (holder.id, "orders-3")
-    assert len(await store.load(table.id)) == 1
+    assert len(await store.load(OURS, table.id)) == 1
 
 
 async def test_two_tables_can_swap_their_slugs_by_way_of_a_third(table_defs: TableDefs) -> None:
@@ -285,7 +285,7 @@ async def test_a_hundred_changes_at_once_all_happen_one_after_the_other(
     )
     versions = {outcome.receipt.version for outcome in outcomes if isinstance(outcome, Outcome)}
     assert len([o for o in outcomes if isinstance(o, Outcome)]) == 100
-    recorded = await store.load(table.id)
+    recorded = await store.load(OURS, table.id)
     assert [r.event.originator_version for r in recorded] == list(range(1, 52))
     assert versions == set(range(2, 52))
 
@@ -354,7 +354,7 @@ async def test_a_copy_is_a_table_of_its_own(table_defs: TableDefs, store: Watche
     ]
     assert (copies[0].icon, copies[0].settings, copies[0].version) == ("📦", original.settings, 1)
     assert len({original.id, *(c.id for c in copies)}) == 3
-    assert len(await store.load(original.id)) == 1
+    assert len(await store.load(OURS, original.id)) == 1
 
 
 async def test_a_copy_with_a_slug_that_is_taken_is_refused(table_defs: TableDefs) -> None:
@@ -564,19 +564,19 @@ async def test_a_stale_request_is_refused_with_what_happened_since(
     table_defs: TableDefs, store: WatchedStore, before: list[Use], use: Use
 ) -> None:
     id = await prepared(table_defs, before)
-    known = state(existing(await store.load(id), OURS))
+    known = state(existing(await store.load(OURS, id), OURS))
     await table_defs.restore(id, ask())
     await table_defs.change(id, ask(), changes(icon="📦", description="New."))
     if use is purge:  # which is refused at any version while the table is live
         await delete(table_defs, id, ask())
-    stored = await store.load(id)
+    stored = await store.load(OURS, id)
     with pytest.raises(Stale) as refused:
         await use(table_defs, id, ask(if_match=[known["_version"]]))
     assert state(refused.value.base) == known
     assert refused.value.current.version == len(stored)
     assert refused.value.current.icon == "📦"
     assert refused.value.since == stored[known["_version"] :]
-    assert await store.load(id) == stored
+    assert await store.load(OURS, id) == stored
 
 
 async def test_of_several_versions_that_a_stale_request_knows_the_newest_counts(

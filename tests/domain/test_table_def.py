@@ -9,27 +9,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from domain.base import CreatedEvent, Event, replay
+from domain.base import CreatedEvent, Event, Standing, replay
+from domain.containers import workspace_aggregate
 from domain.errors import DomainError, InvalidValue, NotDeleted, TableDeleted, TablePurged
-from domain.recorded import decode, encode, event_classes
+from domain.recorded import event_classes
 from domain.table_def import TableDef
 from domain.table_details import Copy, Details
 from domain.values import Name
 from tests.domain.vocabulary import (
     ACTOR,
+    CAUSE,
     COMPANY,
     NOON,
+    OTHER_CAUSE,
     TABLE,
     WORKSPACE,
     Command,
     Given,
+    because,
     change,
     context,
     new,
     parsed,
     state,
+    through_bytes,
+    undo_delete,
 )
 
+IN_THE_WORKSPACE = workspace_aggregate(COMPANY, WORKSPACE)
 RENAMED = (TableDef.Renamed, {"name": "Sales"})
 MOVED = (TableDef.MovedToWorkspace, {"workspace_id": WORKSPACE})
 DESCRIBED = (TableDef.DescriptionChanged, {"description": "Everything ordered."})
@@ -89,6 +96,7 @@ def test_a_new_table_is_what_the_client_sent() -> None:
         "created_by": ACTOR,
         "updated_by": ACTOR,
         "deleted_at": None,
+        "deleted_because": None,
         "purged_at": None,
     }
     assert [type(event) for event in table.collect()] == [TableDef.Created]
@@ -261,7 +269,9 @@ def test_a_live_table_refuses_a_purge() -> None:
     Given(DELETED, RESTORED).refuses(purge, NotDeleted)
 
 
-@pytest.mark.parametrize("command", [delete, restore, purge])
+@pytest.mark.parametrize(
+    "command", [delete, because(CAUSE, delete), restore, undo_delete(CAUSE), purge]
+)
 def test_a_purged_table_refuses_everything(command: Command) -> None:
     Given(DELETED, PURGED).refuses(command, TablePurged)
 
@@ -274,12 +284,11 @@ def test_the_last_who_changed_it_is_remembered_beside_who_made_it() -> None:
 
 
 def test_events_carry_who_why_and_from_which_request() -> None:
-    cause = UUID(int=88)
     table = new()
     table.collect()
     table.delete(
         context(
-            actor_kind="key", command="delete", causation_id=cause, traceparent="00-1", reason="old"
+            actor_kind="key", command="delete", causation_id=CAUSE, traceparent="00-1", reason="old"
         )
     )
     metadata = table.collect()[0].metadata
@@ -290,10 +299,27 @@ def test_events_carry_who_why_and_from_which_request() -> None:
         "command": "delete",
         "request_id": "r-1",
         "correlation_id": "c-1",
-        "causation_id": cause,
+        "causation_id": CAUSE,
         "traceparent": "00-1",
         "reason": "old",
     }
+
+
+# Standing
+
+
+def test_a_table_holds_its_slug_and_its_place_until_it_is_purged() -> None:
+    assert Given().table.standing == Standing(True, "orders", COMPANY)
+    assert Given(MOVED).table.standing == Standing(True, "orders", IN_THE_WORKSPACE)
+    assert Given(MOVED, DELETED).table.standing == Standing(False, "orders", IN_THE_WORKSPACE)
+    assert Given(MOVED, DELETED, PURGED).table.standing == Standing(live=False)
+
+
+def test_a_changed_slug_and_workspace_are_the_ones_it_stands_by() -> None:
+    slug_changed = (TableDef.SlugChanged, {"slug": "sales"})
+    moved_out = (TableDef.MovedToWorkspace, {"workspace_id": None})
+    table = Given(slug_changed, MOVED, moved_out, DELETED, RESTORED).table
+    assert table.standing == Standing(True, "sales", COMPANY)
 
 
 # Copies
@@ -366,7 +392,9 @@ FIELDS = st.fixed_dictionaries(
     },
 )
 COMMANDS = st.lists(
-    st.sampled_from([delete, restore, purge]) | FIELDS.map(lambda fields: change(**fields)),
+    st.sampled_from([delete, because(CAUSE, delete), because(OTHER_CAUSE, delete)])
+    | st.sampled_from([restore, undo_delete(CAUSE), undo_delete(OTHER_CAUSE), purge])
+    | FIELDS.map(lambda fields: change(**fields)),
     max_size=8,
 )
 
@@ -418,13 +446,9 @@ def has_null(value: Any) -> bool:
     return False
 
 
-def through_bytes(event: Event) -> Event:
-    return decode(event.TOPIC, event.originator_id, event.originator_version, encode(event))
-
-
 def test_every_event_of_the_catalogue_is_applied() -> None:
     known = {type(event) for event in everything_that_can_happen()}
-    assert known == set(event_classes().values())
+    assert known == {c for c in event_classes().values() if issubclass(c, TableDef.Event)}
     assert issubclass(TableDef.Created, CreatedEvent)
 
 
