@@ -44,7 +44,7 @@ class Projector:
         while True:
             pause = POLL
             try:
-                await self._lead()
+                await self._try_to_lead()
             except* Fenced:
                 pause = 0.0  # the tables are new, or somebody else leads: look again at once
             except* NewerEvent as waits:
@@ -56,6 +56,20 @@ class Projector:
                     raise
                 logger.exception("%s: stands still", self._schema, exc_info=failed)
             await asyncio.sleep(pause)
+
+    async def _try_to_lead(self) -> None:
+        """Lead in a task of its own, that is told to end when we are.
+
+        A task group in which something fails while it is cancelled tells of the failure alone:
+        whoever wanted us to end would wait for ever.
+        """
+        leading = asyncio.create_task(self._lead())
+        try:
+            await asyncio.wait({leading})
+        finally:
+            leading.cancel()
+            await asyncio.gather(leading, return_exceptions=True)
+        leading.result()
 
     async def _lead(self) -> None:
         """Hold the leader's lock on a connection that is watched: when it breaks, so do we.

@@ -12,6 +12,7 @@ from projections.base import Projection, channel, connect, create, create_indexe
 from projections.follower import ANNOUNCE, Follower
 
 TRY_TO_REBUILD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+REBUILT = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 FORGET = "DELETE FROM projections.positions WHERE projection = %s"
 UNPARK_ALL = "DELETE FROM projections.parked WHERE projection = %s"
 LOCK_POSITION = "SELECT position FROM projections.positions WHERE projection = %s FOR UPDATE"
@@ -59,6 +60,8 @@ async def rebuild(
             await asyncio.sleep(PAUSE)
             await follower.start()
             await _catch_up(follower, progress)
+        # Now, or whoever comes next might be sooner than the server sees that we are gone.
+        await connection.execute(REBUILT, (f"rebuild:{live}",))
         return follower.position
 
 
