@@ -4,7 +4,10 @@ Companies were bare ids once, and tables named workspaces that nobody had made. 
 aggregate of its own, and each table its place in it.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -18,6 +21,8 @@ from application.event_store.postgres import PostgresEventStore
 from application.workspaces import Workspaces
 from domain.company_details import CompanyDetails, WorkspaceDetails
 from domain.containers import container_of, workspace_aggregate
+from domain.errors import UnreadableEvent
+from domain.recorded import decode
 from domain.workspace import Workspace
 from projections.folding import sort_key
 
@@ -31,9 +36,8 @@ SELECT company_id FROM (
 """
 # The last word on where each table is, of those that the store has no place for.
 PLACELESS = """
-SELECT DISTINCT ON (originator_id)
-       originator_id, company_id, position,
-       convert_from(state, 'UTF8')::jsonb -> 'data' ->> 'workspaceId' AS workspace_id
+SELECT DISTINCT ON (originator_id) originator_id, company_id, position, topic, state,
+       originator_version
   FROM event_store.events e
  WHERE topic IN ('TableDef.Created', 'TableDef.MovedToWorkspace') AND position > %s
    AND NOT EXISTS (SELECT FROM event_store.memberships WHERE member_id = e.originator_id)
@@ -68,19 +72,45 @@ async def adopt(connection: AsyncConnection, database_url: str) -> None:
         rows = await (await connection.execute(BARE_COMPANIES, (done,))).fetchall()
         for (company_id,) in rows:
             await _register(store, company_id)
-        tables = await (await connection.execute(PLACELESS, (done,))).fetchall()
-        for company_id, workspace_id in sorted({(row[1], row[3]) for row in tables if row[3]}):
-            await _create(store, company_id, UUID(workspace_id))
+        places = await _places(connection, done)
+        for company_id, workspace_id in dict.fromkeys(
+            (p.company_id, p.workspace_id) for p in places
+        ):
+            if workspace_id:
+                await _create(store, company_id, workspace_id)
     finally:
         await store.close()
-    for id, company_id, position, workspace_id in tables:
-        container = container_of(company_id, UUID(workspace_id) if workspace_id else None)
-        await connection.execute(PLACE, (id, company_id, container, position))
+    for place in places:
+        container = container_of(place.company_id, place.workspace_id)
+        row = (place.table_id, place.company_id, container, place.position)
+        await connection.execute(PLACE, row)
     for id, company_id, label in await (await connection.execute(UNNAMED)).fetchall():
-        row = {"id": id, "company_id": company_id, "label": label, "name_folded": sort_key(label)}
-        await connection.execute(keys.NAME, row)
+        name = {"id": id, "company_id": company_id, "label": label, "name_folded": sort_key(label)}
+        await connection.execute(keys.NAME, name)
     if head > done:
         await connection.execute(NOTE, (head,))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a table is, by its last event that says so."""
+
+    table_id: UUID
+    company_id: UUID
+    position: int
+    workspace_id: UUID | None
+
+
+async def _places(connection: AsyncConnection, done: int) -> Sequence[Place]:
+    """The place of each table that the store knows none of; one that cannot be read has none."""
+    places = []
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(PLACELESS, (done,))
+        async for id, company_id, position, topic, state, version in cursor:
+            with suppress(UnreadableEvent):
+                event: Any = decode(topic, id, version, state)
+                places.append(Place(id, company_id, position, event.workspace_id))
+    return places
 
 
 async def _number(connection: AsyncConnection, query: str) -> int:

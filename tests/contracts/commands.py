@@ -1,16 +1,20 @@
-"""Commands as the use cases would send them to an event store, on real table definitions."""
+"""Commands as the use cases would send them to an event store, on real aggregates."""
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
 
 from application.event_store.store import Append, IdempotencyKey
 from domain.base import Context
+from domain.company import Company
 from domain.table_def import TableDef
 from domain.table_details import Changes, Details
+from domain.workspace import Workspace
+
+Container = TypeVar("Container", Company, Workspace)
 
 
 def context(company_id: UUID) -> Context:
@@ -27,11 +31,16 @@ def context(company_id: UUID) -> Context:
 
 
 def new_table(
-    company_id: UUID, slug: str | None = None, events: int = 1, id: UUID | None = None
+    company_id: UUID,
+    slug: str | None = None,
+    events: int = 1,
+    id: UUID | None = None,
+    workspace_id: UUID | None = None,
 ) -> TableDef:
     """A table that was just created, and renamed until it has as many new events as asked for."""
     id = id or uuid7()
-    table = TableDef.create(id, Details(name="T 1"), slug or f"t-{id}", context(company_id))
+    details = Details(name="T 1", workspace_id=workspace_id)
+    table = TableDef.create(id, details, slug or f"t-{id}", context(company_id))
     rename(table, events - 1)
     return table
 
@@ -54,6 +63,41 @@ def command(table: TableDef, **also: Any) -> Append:
 def creation(company_id: UUID, slug: str | None = None, events: int = 1, **also: Any) -> Append:
     """The command that creates a table."""
     return command(new_table(company_id, slug, events), **also)
+
+
+def new_company(company_id: UUID) -> Company:
+    """A company that was just registered."""
+    return Company.register("Ours", context(company_id))
+
+
+def new_workspace(company_id: UUID) -> Workspace:
+    """A workspace that was just created."""
+    return Workspace.create(uuid7(), "Sales", context(company_id))
+
+
+def deleted(container: Container) -> Container:
+    """The same workspace or company, put aside."""
+    put_aside = container.remove if isinstance(container, Company) else container.delete
+    put_aside(context(_company_of(container)))
+    return container
+
+
+def restored(container: Container) -> Container:
+    """The same workspace or company, brought back."""
+    container.restore(context(_company_of(container)))
+    return container
+
+
+def standing(container: Company | Workspace, **also: Any) -> Append:
+    """The command that stores what a container recorded, and whether it is alive from then on."""
+    events, now = container.collect(), container.standing
+    version = container.version - len(events)
+    says = {"opens": now.live, "joins": now.container_id if now.live else None}
+    return Append(_company_of(container), container.id, version, events, **says | also)
+
+
+def _company_of(container: Company | Workspace) -> UUID:
+    return container.id if isinstance(container, Company) else container.company_id
 
 
 def key(name: str, request: str = "one") -> IdempotencyKey:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise, product
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,30 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from application.errors import Fault, KeyReused, Refused, SlugTaken, VersionConflict
+from application.errors import KeyReused, SlugTaken, VersionConflict
 from application.event_store.in_memory import InMemoryEventStore
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.store import Append, EventStore, Receipt
 from domain.base import replay
-from domain.recorded import Recorded
 from tests.contracts.commands import command, creation, key, new_table, rename
+from tests.contracts.stores import at_once, everything, outcome
 
 pytestmark = pytest.mark.anyio
-
-
-async def everything(store: EventStore) -> Sequence[Recorded]:
-    return await store.read(0, 1_000_000)
-
-
-async def outcome(store: EventStore, append: Append) -> Receipt | Exception:
-    try:
-        return await store.append(append)
-    except (Refused, Fault) as error:
-        return error
-
-
-async def at_once(store: EventStore, appends: Sequence[Append]) -> list[Receipt | Exception]:
-    return list(await asyncio.gather(*(outcome(store, append) for append in appends)))
 
 
 class EventStoreContract:
@@ -46,19 +30,35 @@ class EventStoreContract:
         append = command(table)
         await store.append(creation(company))
         await store.append(append)
-        loaded = await store.load(table.id)
+        loaded = await store.load(table.company_id, table.id)
         assert [r.event for r in loaded] == list(append.events)
         assert {r.company_id for r in loaded} == {table.company_id}
 
     async def test_an_unknown_aggregate_has_no_events(self, store: EventStore) -> None:
         await store.append(creation(uuid4()))
-        assert await store.load(uuid4()) == []
+        assert await store.load(uuid4(), uuid4()) == []
+
+    async def test_another_company_s_aggregate_cannot_be_told_from_none(
+        self, store: EventStore
+    ) -> None:
+        table, stranger = new_table(uuid4()), uuid4()
+        await store.append(command(table))
+        await store.append(creation(stranger))
+        assert await store.load(stranger, table.id) == []
+        assert len(await store.load(table.company_id, table.id)) == 1
+
+    async def test_another_company_s_aggregate_cannot_be_added_to(self, store: EventStore) -> None:
+        table = new_table(uuid4())
+        await store.append(command(table))
+        with pytest.raises(VersionConflict):
+            await store.append(Append(uuid4(), table.id, 1, rename(table).collect()))
+        assert len(await everything(store)) == 1
 
     async def test_a_receipt_names_the_last_event(self, store: EventStore) -> None:
         await store.append(creation(uuid4(), events=2))
         append = creation(uuid4(), events=3)
         receipt = await store.append(append)
-        last = (await store.load(append.originator_id))[-1]
+        last = (await store.load(append.company_id, append.originator_id))[-1]
         assert receipt == Receipt(append.originator_id, 3, last.position, last.recorded_at)
         assert last.position == 5
 
@@ -234,7 +234,7 @@ class EventStoreContract:
         }
         assert len(await everything(store)) == 1 + 2 * 47
         for append, answer in zip(appends, answers, strict=True):
-            loaded = await store.load(append.originator_id)
+            loaded = await store.load(append.company_id, append.originator_id)
             if isinstance(answer, Receipt):
                 assert [r.event for r in loaded] == list(append.events)
                 assert loaded[-1].position == answer.position
@@ -252,7 +252,7 @@ class EventStoreContract:
     ) -> None:
         table = new_table(uuid4())
         await store.append(command(table))
-        created = [r.event for r in await store.load(table.id)]
+        created = [r.event for r in await store.load(table.company_id, table.id)]
         rivals = [command(rename(replay(created))) for _ in range(100)]
         answers = await at_once(store, rivals)
         assert Counter(map(type, answers)) == {Receipt: 1, VersionConflict: 99}
@@ -328,6 +328,10 @@ STEP = st.fixed_dictionaries(
         "claim": st.sampled_from(["a", "b", None, "c"]),
         "release": st.sampled_from([None, "a", "b", "c"]),
         "key": st.none() | st.tuples(st.sampled_from(["k", "l"]), st.sampled_from(["1", "2"])),
+        # A place: stay, leave, come alive in one's own company, in one of its tables, in another's.
+        "place": st.sampled_from(["stay", "leave", "company", 0, 1, 2, "stranger"]),
+        "opens": st.sampled_from([None, None, True, True, False]),
+        "stranger": st.sampled_from([False] * 9 + [True]),
         "dry_run": st.sampled_from([False, False, False, True]),
         "off_by": st.sampled_from([0, 0, 0, 0, 0, 1, -1]),
     }
@@ -350,16 +354,37 @@ class Twins:
             free = [await store.free_slug(company, SLUGS) for store in self.stores]
             assert free[0] == free[1]
 
+    async def end(self, start: int) -> None:
+        """Both stores agree on who belongs where, and since when."""
+        in_memory, postgres = self.stores
+        for company, before in product(self.companies, (2, 5, 10**9)):
+            ours = await self._members(in_memory, company, before)
+            assert ours == await self._members(postgres, company, start + before)
+
+    async def _members(self, store: EventStore, company: UUID, before: int) -> list[list[UUID]]:
+        containers = [*self.companies, *chain(*self.ids)]
+        return [
+            list(await store.members(company, id, before, UUID(int=0), 10)) for id in containers
+        ]
+
+    def _place(self, company: int, place: str | int) -> dict[str, Any]:
+        if isinstance(place, int):
+            return {"joins": self.ids[company][place]}
+        joins = {"company": self.companies[company], "stranger": self.ids[not company][0]}
+        return {"joins": joins.get(place), "leaves": place == "leave"}
+
     async def _append(self, company: int, number: int, events: int, **step: Any) -> Append:
         company_id, id = self.companies[company], self.ids[company][number]
-        stored = [r.event for r in await self.stores[0].load(id)]
+        stored = [r.event for r in await self.stores[0].load(company_id, id)]
         table = replay(stored) if stored else new_table(company_id, id=id)
         rename(table, events)
         return Append(
-            company_id,
+            self.companies[not company] if step["stranger"] else company_id,
             id,
             len(stored) + step["off_by"],
             table.collect()[:events],
+            opens=step["opens"],
+            **self._place(company, step["place"]),
             claim=step["claim"],
             release=step["release"],
             idempotency=step["key"] and key(*step["key"]),
@@ -385,5 +410,6 @@ async def test_postgres_says_what_the_store_in_memory_says(
     twins = Twins(postgres_store)
     for step in steps:
         await twins.step(start, **step)
+    await twins.end(start)
     ours, theirs = [await everything(store) for store in twins.stores]
     assert [r.event for r in ours] == [r.event for r in theirs[start:]]

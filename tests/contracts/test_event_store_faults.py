@@ -19,7 +19,6 @@ from application.event_store.postgres import PostgresEventStore
 from application.event_store.store import Append, Receipt
 from domain.errors import UnreadableEvent
 from tests.contracts.commands import command, creation, key, new_table, rename
-from tests.contracts.conftest import connected
 from tests.contracts.proxy import (
     Proxy,
     cut_after_commit,
@@ -28,6 +27,7 @@ from tests.contracts.proxy import (
     lose,
     proxied,
 )
+from tests.contracts.stores import connected
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ async def test_an_append_whose_acknowledgement_was_lost_succeeds(
     append = creation(uuid4(), events=3)
     proxy.next_message(cut_after_commit)
     receipt = await far_store.append(append)
-    last = (await far_store.load(append.originator_id))[-1]
+    last = (await far_store.load(append.company_id, append.originator_id))[-1]
     assert receipt == Receipt(append.originator_id, 3, last.position, last.recorded_at)
     assert stored(owner, append) == 3
 
@@ -172,11 +172,11 @@ async def test_a_broken_read_is_unavailable_and_the_next_one_works(
 ) -> None:
     append = creation(uuid4())
     await far_store.append(append)
-    await far_store.load(uuid4())
+    await far_store.load(uuid4(), uuid4())
     proxy.next_message(cut_before_sending)
     with pytest.raises(StoreUnavailable):
-        await far_store.load(append.originator_id)
-    assert len(await far_store.load(append.originator_id)) == 1
+        await far_store.load(append.company_id, append.originator_id)
+    assert len(await far_store.load(append.company_id, append.originator_id)) == 1
 
 
 async def test_no_database_is_unavailable_soon(tmp_path: Any) -> None:
@@ -216,7 +216,7 @@ async def test_reads_go_on_while_the_append_lock_is_held(
     owner.execute(LOCK)
     waiting = asyncio.create_task(postgres_store.append(creation(uuid4())))
     await asyncio.sleep(0.02)
-    assert len(await postgres_store.load(append.originator_id)) == 1
+    assert len(await postgres_store.load(append.company_id, append.originator_id)) == 1
     assert len(await postgres_store.read(0, 10)) == 1
     assert not waiting.done()
     owner.execute(UNLOCK)
@@ -282,7 +282,8 @@ async def test_an_unreadable_event_stops_its_own_aggregate_only(
         for append in (healthy, command(broken)):
             await postgres_store.append(append)
         owner.execute(POISON, (topic, state, uuid4()))
-        loads = [postgres_store.load(id) for id in (broken.id, healthy.originator_id)] * 10
+        wanted = [(broken.company_id, broken.id), (healthy.company_id, healthy.originator_id)]
+        loads = [postgres_store.load(*identity) for identity in wanted * 10]
         answers: list[Any] = await asyncio.gather(*loads, return_exceptions=True)
         assert {type(answer) for answer in answers[::2]} == {UnreadableEvent}
         assert {len(answer) for answer in answers[1::2]} == {1}

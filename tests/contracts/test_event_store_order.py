@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
-from api.roles import API_ROLE, as_role
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.event_store.postgres import APPEND, PostgresEventStore
 from domain.recorded import Recorded
 from tests.contracts.commands import documents
@@ -127,8 +127,10 @@ class Reader:
 
 @pytest.fixture
 async def connections(any_database: str) -> AsyncIterator[list[AsyncConnection[Any]]]:
-    conninfo = as_role(any_database, API_ROLE)
-    opened = [await AsyncConnection.connect(conninfo, autocommit=True) for _ in range(4)]
+    """Two that write, as the API does; one that follows, as the projector; one that watches."""
+    roles = [API_ROLE, API_ROLE, PROJECTOR_ROLE, API_ROLE]
+    urls = [as_role(any_database, role) for role in roles]
+    opened = [await AsyncConnection.connect(url, autocommit=True) for url in urls]
     yield opened
     for connection in opened:
         await connection.close()
@@ -147,7 +149,7 @@ async def test_no_order_of_two_transactions_lets_an_event_appear_below_one_that_
         writers = {"a": Stepped(first, ends[0]), "b": Stepped(second, ends[1])}
         # A transaction that has read before, so that an old snapshot would show.
         plans = {
-            name: iter(["BEGIN; SELECT max(position) FROM event_store.events", "append", w.end])
+            name: iter(["BEGIN; SELECT event_store.head()", "append", w.end])
             for name, w in writers.items()
         }
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:

@@ -97,10 +97,10 @@ def library(any_database: str) -> Iterator[Application[UUID]]:
 async def test_the_library_loads_every_aggregate_as_we_do(
     filled: list[Recorded], library: Application[UUID], postgres_store: PostgresEventStore
 ) -> None:
-    ids = {recorded.event.originator_id for recorded in filled}
+    ids = {(recorded.company_id, recorded.event.originator_id) for recorded in filled}
     assert len(ids) == 31
-    for id in ids:
-        ours = replay([recorded.event for recorded in await postgres_store.load(id)])
+    for company_id, id in ids:
+        ours = replay([r.event for r in await postgres_store.load(company_id, id)])
         theirs: Any = library.repository.get(id)
         assert type(theirs) is TableDef
         assert theirs == ours

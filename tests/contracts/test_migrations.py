@@ -1,10 +1,7 @@
 """Starting: whatever the database is like and however many start at once, its schema is right."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,43 +13,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from api import migrations
 from api.embedded_postgres import attach
 from api.migrations import migrate
-from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
+from api.roles import ADMIN_ROLE, API_ROLE, PROJECTOR_ROLE, as_role
 from application.event_store.postgres import PostgresEventStore
 from tests.conftest import eventually
-from tests.contracts.commands import creation
-from tests.contracts.conftest import connected
+from tests.contracts.commands import creation, new_company, standing
+from tests.contracts.starters import CATALOGUE, catalogue, start_at_once
+from tests.contracts.stores import connected
 
 pytestmark = pytest.mark.anyio
-
-ROOT = Path(__file__).parents[2]
-CATALOGUE = """
-SELECT 'table', c.oid::regclass::text, c.relkind::text, c.relacl::text, c.relowner::regrole::text,
-       (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
-                          || ' ' || a.attnotnull, ',' ORDER BY a.attnum)
-          FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
-  FROM pg_class c
- WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
- UNION ALL
-SELECT 'constraint', conname, contype::text, pg_get_constraintdef(oid), NULL, NULL
-  FROM pg_constraint WHERE connamespace::regnamespace::text !~ '^(pg_|information_schema)'
- UNION ALL
-SELECT 'function', p.oid::regprocedure::text, NULL, p.proacl::text, p.proowner::regrole::text,
-       md5(pg_get_functiondef(p.oid))
-  FROM pg_proc p WHERE p.pronamespace::regnamespace::text !~ '^(pg_|information_schema)'
- UNION ALL
-SELECT 'trigger', tgname, tgenabled::text, pg_get_triggerdef(oid), NULL, NULL
-  FROM pg_trigger WHERE NOT tgisinternal
- UNION ALL
-SELECT 'schema', nspname, NULL, nspacl::text, nspowner::regrole::text, NULL
-  FROM pg_namespace WHERE nspname !~ '^pg_'
- ORDER BY 1, 2, 3
-"""
-
-
-def catalogue(url: str) -> list[Any]:
-    """Everything that a migration makes."""
-    with connected(url) as connection:
-        return connection.execute(CATALOGUE).fetchall()
 
 
 @pytest.fixture
@@ -72,19 +40,6 @@ def new(any_database: str) -> Iterator[list[tuple[str, str]]]:
         for name in names:
             owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
         owner.execute(f"DROP ROLE {login}")
-
-
-def start_at_once(pairs: list[tuple[str, str]]) -> str:
-    """Start a process for each of these at the same moment; what they complained of."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.contracts.starters", *chain(*pairs)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.stderr if done.returncode else ""
 
 
 def test_eight_processes_that_start_on_an_empty_database_all_come_up(
@@ -126,13 +81,14 @@ def test_eight_processes_on_a_server_that_never_saw_the_roles_all_come_up(tmp_pa
 
 
 async def test_migrating_again_changes_nothing(any_database: str) -> None:
-    store = PostgresEventStore(as_role(any_database, API_ROLE))
-    await store.append(creation(uuid4()))
+    store, company = PostgresEventStore(as_role(any_database, API_ROLE)), uuid4()
+    await store.append(standing(new_company(company)))
+    await store.append(creation(company, joins=company))
     before, secret = catalogue(any_database), cursor_secret(any_database)
     await migrate(any_database, any_database)
     assert catalogue(any_database) == before
     assert cursor_secret(any_database) == secret
-    assert (await store.append(creation(uuid4()))).position == 2
+    assert (await store.append(creation(company))).position == 3
     await store.close()
 
 
@@ -141,22 +97,43 @@ def cursor_secret(url: str) -> list[Any]:
         return connection.execute("SELECT name, value FROM access.secrets").fetchall()
 
 
-async def test_rights_that_a_role_should_not_have_are_taken_back(any_database: str) -> None:
+EXCESS = [
+    f"GRANT ALL ON event_store.events, event_store.topics TO {API_ROLE}",
+    "GRANT SELECT ON event_store.events TO PUBLIC",
+    f"GRANT ALL ON event_store.containers, event_store.memberships TO {PROJECTOR_ROLE}",
+    f"GRANT ALL ON access.api_keys, access.sessions TO {API_ROLE}",
+    "GRANT SELECT ON access.people TO PUBLIC",
+    "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA event_store, access TO PUBLIC",
+    f"GRANT ALL ON event_store.events, access.secrets TO {ADMIN_ROLE}",
+]
+
+
+@pytest.mark.parametrize("excess", EXCESS)
+async def test_rights_that_a_role_should_not_have_are_taken_back(
+    any_database: str, excess: str
+) -> None:
     before = catalogue(any_database)
     with connected(any_database) as owner:
-        owner.execute(f"GRANT ALL ON event_store.events, event_store.topics TO {API_ROLE}")
-        owner.execute("GRANT SELECT ON event_store.events TO PUBLIC")
+        owner.execute(excess.encode())
     assert catalogue(any_database) != before
     await migrate(any_database, any_database)
     assert catalogue(any_database) == before
+
+
+WRITTEN_TO = """
+SELECT string_agg(oid::regclass::text, ', ' ORDER BY oid::regclass::text)
+  FROM pg_class
+ WHERE relkind = 'r' AND relnamespace IN ('event_store'::regnamespace, 'access'::regnamespace)
+"""
 
 
 async def test_a_start_waits_for_no_writer_and_stops_none(any_database: str) -> None:
     """Not even for one whose transaction stays open, or for a VACUUM, which locks more."""
     with psycopg.connect(any_database) as busy:
         busy.execute("LOCK TABLE event_store.events IN SHARE UPDATE EXCLUSIVE MODE")
-        busy.execute("LOCK TABLE event_store.events, event_store.slugs IN ROW EXCLUSIVE MODE")
-        busy.execute("LOCK TABLE event_store.idempotency_keys IN ROW EXCLUSIVE MODE")
+        [(tables,)] = busy.execute(WRITTEN_TO).fetchall()
+        assert tables.count(",") == 11
+        busy.execute(f"LOCK TABLE {tables} IN ROW EXCLUSIVE MODE".encode())
         async with asyncio.timeout(5):
             await migrate(any_database, any_database)
 
@@ -185,28 +162,10 @@ async def test_one_start_is_done_before_the_next_begins(
     await second
 
 
-@pytest.fixture
-def administered(any_database: str) -> Iterator[tuple[str, str]]:
-    """A database whose administrator is no superuser, as in the cloud, and its service's login."""
-    name = uuid4().hex
-    admin, login, new = f"admin_{name}", f"login_{name}", f"managed_{name}"
-    with connected(any_database) as owner:
-        owner.execute(f"CREATE ROLE {admin} LOGIN CREATEROLE")
-        owner.execute(f"CREATE ROLE {login} LOGIN")
-        # As if it had made them itself, on a server of its own.
-        owner.execute(f"GRANT {API_ROLE}, {PROJECTOR_ROLE} TO {admin} WITH ADMIN OPTION")
-        owner.execute(f"CREATE DATABASE {new} OWNER {admin} TEMPLATE template0")
-        yield (
-            make_conninfo(any_database, dbname=new, user=admin),
-            make_conninfo(any_database, dbname=new, user=login),
-        )
-        owner.execute(f"DROP DATABASE {new} WITH (FORCE)")
-        owner.execute(f"DROP OWNED BY {admin}; DROP ROLE {login}; DROP ROLE {admin}")
-
-
 async def test_an_administrator_need_not_be_a_superuser(administered: tuple[str, str]) -> None:
     admin, login = administered
-    await migrate(admin, login)
+    for _ in range(2):
+        await migrate(admin, login)
     store = PostgresEventStore(as_role(login, API_ROLE))
     assert (await store.append(creation(uuid4()))).position == 1
     await store.close()
@@ -215,3 +174,20 @@ async def test_an_administrator_need_not_be_a_superuser(administered: tuple[str,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("CREATE TABLE event_store.mine (a integer)")
+
+
+async def test_an_administrator_that_makes_the_roles_itself_need_not_be_a_superuser(
+    tmp_path: Path,
+) -> None:
+    with attach(tmp_path) as url:
+        with connected(url) as owner:
+            owner.execute("CREATE ROLE manager LOGIN CREATEROLE")
+            owner.execute("CREATE ROLE service LOGIN")
+            owner.execute("CREATE DATABASE managed OWNER manager")
+        admin = make_conninfo(url, dbname="managed", user="manager")
+        login = make_conninfo(url, dbname="managed", user="service")
+        for _ in range(2):
+            await migrate(admin, login)
+        store = PostgresEventStore(as_role(login, API_ROLE))
+        assert (await store.append(creation(uuid4()))).position == 1
+        await store.close()

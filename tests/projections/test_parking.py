@@ -3,6 +3,7 @@
 import json
 import logging
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from projections.check import check
 from projections.follower import NewerEvent
 from projections.rebuild import rebuild
 from tests.conftest import eventually
-from tests.projections.world import PROJECTION, World
+from tests.projections.world import PROJECTION, SCHEMA, World
 
 pytestmark = pytest.mark.anyio
 
@@ -131,15 +132,33 @@ async def test_one_that_stays_broken_does_not_keep_the_others_parked(world: Worl
     assert (await world.shown())[fixed]["name"] == "Fixed"
 
 
+@pytest.mark.parametrize("topic", ["Column.Added", "Workspace.Exploded", "Company.Registered"])
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_an_event_of_another_noun_is_passed_over_however_broken(
+    world: World, topic: str, batch: int
+) -> None:
+    ours, theirs = await world.create("Orders"), await world.create("Orders", world.theirs)
+    other = uuid4()
+    await world.append(other, 1, topic, b"{}")
+    await world.change(ours, name="Sales")
+    await world.append(other, 2, topic, b"\xff", world.theirs)
+    await world.project(batch)
+    assert await world.is_current()
+    assert await world.parked() == {}
+    shown = await world.shown()
+    assert {id: row["name"] for id, row in shown.items()} == {ours: "Sales", theirs: "Orders"}
+    assert await rebuild(world.conninfo, PROJECTION) == await world.head()
+
+
 async def test_what_is_not_an_events_fault_parks_nothing(world: World) -> None:
     await world.create("Orders")
     await world.create("Orders", world.theirs)
     follower = await world.follower()
-    await world.owner.execute("ALTER TABLE table_defs_v1.table_defs RENAME TO hidden")
+    await world.owner.execute(f"ALTER TABLE {SCHEMA}.table_defs RENAME TO hidden")
     with pytest.raises(psycopg.errors.UndefinedTable):
         await follower.step(500)
     assert await world.parked() == {}
-    await world.owner.execute("ALTER TABLE table_defs_v1.hidden RENAME TO table_defs")
+    await world.owner.execute(f"ALTER TABLE {SCHEMA}.hidden RENAME TO table_defs")
     await follower.step(500)
     assert len(await world.shown()) == 2
 

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.anyio
 LEADERS = """
 SELECT pid FROM pg_locks
  WHERE locktype = 'advisory' AND granted AND objsubid = 1
-   AND (classid::bigint << 32) | objid::bigint = hashtextextended('projector:table_defs_v1', 0)
+   AND (classid::bigint << 32) | objid::bigint = hashtextextended('projector:' || %s, 0)
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-TERM = "SELECT term FROM projections.positions"
+TERM = "SELECT term FROM projections.positions WHERE projection = %s"
 LEAD = """
 import asyncio, logging, sys
 from projections.projector import Projector
@@ -36,13 +36,13 @@ asyncio.run(Projector(sys.argv[1], TableDefsProjection(), silence=0.5).run())
 
 
 async def leader(world: World) -> int | None:
-    rows = await world.ask(LEADERS)
+    rows = await world.ask(LEADERS, (world.schema,))
     assert len(rows) <= 1
     return rows[0][0] if rows else None
 
 
 async def term(world: World) -> int:
-    return (await world.ask(TERM))[0][0]
+    return (await world.ask(TERM, (world.schema,)))[0][0]
 
 
 async def test_what_is_written_is_shown_at_once(world: World) -> None:

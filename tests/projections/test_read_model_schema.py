@@ -2,8 +2,10 @@
 
 import pytest
 
+from api.migrations import READ_MODELS
+from projections.base import Projection, live_schema
 from projections.rebuild import rebuild
-from tests.projections.world import PROJECTION, SCHEMA, World
+from tests.projections.world import PROJECTION, SCHEMA, TABLES, World
 
 pytestmark = pytest.mark.anyio
 
@@ -73,3 +75,25 @@ async def test_the_api_may_read_the_tables_and_nothing_more(made: World) -> None
     found = set(await made.ask(GRANT_QUERY, (SCHEMA,)))
     tables = ("table_defs", "former_slugs", "purged_table_defs")
     assert found == {(table, "SELECT") for table in tables}
+
+
+ISOLATION_QUERY = """
+SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity,
+       (SELECT json_agg(json_build_array(polname, polcmd, polroles::regrole[]::text,
+                                         pg_get_expr(polqual, polrelid)) ORDER BY polname)::text
+          FROM pg_policy WHERE polrelid = c.oid)
+  FROM pg_class c
+ WHERE c.relnamespace::regnamespace::text = %s AND c.relkind = 'r'
+ ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("model", READ_MODELS, ids=live_schema)
+async def test_rebuilt_tables_keep_companies_apart_as_migrated_ones_do(
+    any_world: World, model: Projection
+) -> None:
+    migrated = await any_world.ask(ISOLATION_QUERY, (live_schema(model),))
+    await rebuild(any_world.conninfo, model)
+    assert await any_world.ask(ISOLATION_QUERY, (live_schema(model),)) == migrated
+    assert {row[0] for row in migrated} == set(TABLES[live_schema(model)])
+    assert all(isolated and forced for _, isolated, forced, _ in migrated)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from domain.values import DEFAULT_SETTINGS
 from projections.folding import fold, sort_key
-from projections.table_def_queries import BY_ID, COUNT, Filter, Sort, State, by_id_params
+from projections.keyset import State
+from projections.table_def_queries import BY_ID, COUNT, Filter, Sort, by_id_params
 from tests.projections.world import SCHEMA, World
 
 pytestmark = pytest.mark.anyio
@@ -190,6 +191,7 @@ async def test_the_search_looks_at_name_slug_and_description(world: World) -> No
 
 
 async def test_a_listed_table_has_every_field_as_the_contract_spells_it(world: World) -> None:
+    await world.workspace(id=WORKSPACES[1])
     id = await world.create(
         "Orders", workspaceId=WORKSPACES[1], settings={"enableForm": True, "own": {"a": 1}}
     )
@@ -211,11 +213,11 @@ async def test_a_listed_table_has_every_field_as_the_contract_spells_it(world: W
         "updatedBy": str(world.actor), "updatedAt": time(row["updated_at"]),
         "deletedAt": time(row["deleted_at"]), "version": 2,
     }  # fmt: skip
-    assert page.position == 3
-    (found,) = await world.ask(BY_ID, by_id_params([id, uuid4()]))
+    assert page.position == 4
+    (found,) = await world.ask(BY_ID, by_id_params([world.ours], [id, uuid4()]))
     assert found[:4] == (id, world.ours, 2, row["deleted_at"])
     assert json.loads(found[4]) == table
-    assert found[5] == 3
+    assert found[5] == 4
 
 
 async def test_an_empty_list_says_which_position_it_shows(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Two companies that change their tables through the real store, and a look at what is shown."""
+"""Two companies that change what they have through the real store, and a look at what is shown."""
 
 import asyncio
 import contextlib
@@ -16,20 +16,30 @@ from uuid_utils.compat import uuid7
 from api.bootstrap import KEYSET_PLANS
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.base import Outcome, Request
-from application.event_store.postgres import PostgresEventStore
+from application.companies import Companies
 from application.table_defs import TableDefs
+from application.workspaces import Workspaces
 from domain.base import Context
+from domain.company_details import CompanyDetails, WorkspaceDetails
 from domain.recorded import event_classes
 from domain.table_details import Changes, Details
-from projections.base import connect, live_schema
+from projections.base import Projection, connect, live_schema
 from projections.follower import Follower
+from projections.keyset import Keyset, Page
 from projections.projector import Projector
-from projections.table_def_queries import LIST, Filter, Keyset, Page, list_params
+from projections.table_def_queries import LIST, Filter, list_params
 from projections.table_defs import TableDefsProjection
+from projections.tenancy import TenancyProjection
+from tests.contracts.stores import ApiStore
 
 PROJECTION = TableDefsProjection()
 SCHEMA = live_schema(PROJECTION)
-TABLES = ("table_defs", "former_slugs", "purged_table_defs")
+TENANCY = live_schema(TenancyProjection())
+TABLES = {
+    SCHEMA: ("table_defs", "former_slugs", "purged_table_defs"),
+    TENANCY: ("companies", "workspaces"),
+}
+DERIVED = ("slugs", "idempotency_keys", "containers", "memberships")
 INSERT = """
 INSERT INTO event_store.events (
     position, company_id, originator_id, originator_version, topic, state, event_id, recorded_at)
@@ -44,16 +54,20 @@ class World:
     """What the tests of a read model act with. `owner` is a superuser's connection."""
 
     database: str
-    store: PostgresEventStore
+    store: ApiStore
     owner: AsyncConnection
     projection: AsyncConnection
+    model: Projection = PROJECTION
     ours: UUID = field(default_factory=uuid4)
     theirs: UUID = field(default_factory=uuid4)
     actor: UUID = field(default_factory=uuid4)
 
     def __post_init__(self) -> None:
         self.table_defs = TableDefs(self.store)
+        self.workspaces = Workspaces(self.store)
+        self.companies = Companies(self.store)
         self.conninfo = as_role(self.database, PROJECTOR_ROLE)
+        self.schema = live_schema(self.model)
 
     def request(self, company: UUID | None = None) -> Request:
         return Request(
@@ -88,9 +102,21 @@ class World:
         await self.delete(id, company)
         return await self.table_defs.purge(id, self.request(company))
 
+    async def register(self, name: str, company: UUID | None = None) -> None:
+        await self.companies.register(self.request(company), CompanyDetails(name=name))
+
+    async def workspace(
+        self, name: str = "Sales", company: UUID | None = None, id: UUID | None = None
+    ) -> UUID:
+        """A workspace by the id that its company knows it by."""
+        id = id or uuid4()
+        await self.workspaces.put(id, self.request(company), WorkspaceDetails(name=name))
+        return id
+
     async def follower(self, strict: bool = False) -> Follower:
         """A follower of the live tables that has started."""
-        follower = Follower(PROJECTION, self.projection, SCHEMA, strict)
+        strict = strict or self.model.acts
+        follower = Follower(self.model, self.projection, self.schema, strict)
         await follower.start()
         return follower
 
@@ -104,7 +130,7 @@ class World:
     @contextlib.asynccontextmanager
     async def projector(self, **options: Any) -> AsyncIterator[asyncio.Task[None]]:
         """A projector that runs meanwhile."""
-        task = asyncio.create_task(Projector(self.conninfo, PROJECTION, **options).run())
+        task = asyncio.create_task(Projector(self.conninfo, self.model, **options).run())
         try:
             yield task
         finally:
@@ -145,19 +171,22 @@ class World:
 
     async def position(self) -> int:
         query = "SELECT position FROM projections.positions WHERE projection = %s"
-        return (await self.ask(query, (SCHEMA,)))[0][0]
+        return (await self.ask(query, (self.schema,)))[0][0]
 
     async def is_current(self) -> bool:
         return await self.position() == await self.head()
 
     async def shown(self, table: str = "table_defs") -> dict[Any, dict[str, Any]]:
-        """The rows of one table of the read model, by id (former slugs: by company and slug)."""
+        """The rows of one table of the read model, by id.
+
+        Former slugs by company and slug; workspaces by company and id.
+        """
         async with self.owner.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(f"SELECT * FROM {SCHEMA}.{table}")
-            return {r.get("id") or (r["company_id"], r["slug"]): r async for r in cursor}
+            await cursor.execute(f"SELECT * FROM {self.schema}.{table}")
+            return {_key(table, row): row async for row in cursor}
 
     async def everything_shown(self) -> list[Any]:
-        return [await self.shown(table) for table in TABLES]
+        return [await self.shown(table) for table in TABLES[self.schema]]
 
     async def parked(self) -> dict[UUID, int]:
         rows = await self.ask("SELECT originator_id, position FROM projections.parked")
@@ -173,8 +202,9 @@ class World:
 
     async def forget_everything(self) -> None:
         """Back to an empty store and read model."""
-        tables = [*(f"{SCHEMA}.{table}" for table in TABLES), "projections.parked"]
-        tables += [f"event_store.{table}" for table in ("events", "slugs", "idempotency_keys")]
+        tables = [f"{schema}.{table}" for schema, names in TABLES.items() for table in names]
+        tables += ["projections.parked", "event_store.events"]
+        tables += [f"event_store.{table}" for table in DERIVED]
         async with self.owner.transaction():
             await self.owner.execute("SET LOCAL session_replication_role = replica")
             await self.owner.execute("SET LOCAL synchronous_commit = off")
@@ -188,15 +218,25 @@ class World:
             )
 
 
+def _key(table: str, row: dict[str, Any]) -> Any:
+    """What names a row in the tests."""
+    if table == "former_slugs":
+        return row["company_id"], row["slug"]
+    if table == "workspaces":
+        return row["company_id"], row["id"]
+    return row["id"]
+
+
 @contextlib.asynccontextmanager
-async def world_of(database: str) -> AsyncIterator[World]:
+async def world_of(database: str, model: Projection = PROJECTION) -> AsyncIterator[World]:
     """A world on a migrated database."""
-    store = PostgresEventStore(as_role(database, API_ROLE))
+    store = ApiStore(database)
+    schema = live_schema(model)
     async with (
         await AsyncConnection.connect(database, autocommit=True) as owner,
-        await connect(as_role(database, PROJECTOR_ROLE), SCHEMA) as projection,
+        await connect(as_role(database, PROJECTOR_ROLE), schema) as projection,
     ):
-        yield World(database, store, owner, projection)
+        yield World(database, store, owner, projection, model)
     await store.close()
 
 

@@ -1,0 +1,141 @@
+"""A page of a list is a walk along an index from where the last page ended, on 18 and on 15.
+
+Row-level security or not: its policy must not come between the index and the page.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg import Connection, sql
+
+from api.bootstrap import KEYSET_PLANS
+from api.directory import PEOPLE
+from api.key_ring import KEYS
+from api.roles import API_ROLE, as_role
+from api.tenancy_reads import AS_PLATFORM
+from application.event_store.session import companies, scoped
+from projections.keyset import Keyset, Listing
+from projections.table_def_queries import TABLES, Filter, list_params
+from projections.tenancy_queries import COMPANIES, WORKSPACES
+from tests.conftest import cloned
+from tests.contracts.stores import connected, prepared
+from tests.contracts.tenants import rows_of
+
+MANY, LIMIT = 400, 10
+PARAMETER = re.compile(r"%\((\w+)\)s")
+FILL = """
+INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, %s)
+"""
+LISTINGS = {
+    "tables": (TABLES, "idx_table_defs_by_"),
+    "workspaces": (WORKSPACES, "workspaces_by_name"),
+    "keys": (KEYS, "api_keys_by_age"),
+    "people": (PEOPLE, "people_by_name"),
+}
+LISTS = [
+    pytest.param(
+        replace(listing, sorts={sort: column}),
+        direction + sort,
+        index,
+        id=f"{name} {direction}{sort}",
+    )
+    for name, (listing, index) in LISTINGS.items()
+    for sort, column in listing.sorts.items()
+    for direction in ("", "-")
+]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A database in which two companies have long lists."""
+
+    url: str
+    ours: UUID
+    theirs: UUID
+
+
+@pytest.fixture(scope="module", params=["18", "15"])
+def filled(request: pytest.FixtureRequest) -> Iterator[Filled]:
+    for url in cloned(request.getfixturevalue(f"postgres_{request.param}")):
+        found = Filled(url, uuid4(), uuid4())
+        with connected(url) as owner:
+            for company, prefix in ((found.ours, "Ours"), (found.theirs, "Theirs")):
+                rows = json.dumps(rows_of(MANY, company, prefix), default=str)
+                for listing, _ in LISTINGS.values():
+                    owner.execute(FILL.format(table=listing.source).encode(), (rows,))
+            rows = json.dumps(rows_of(MANY, found.ours, "Company"), default=str)
+            owner.execute(FILL.format(table=COMPANIES.source).encode(), (rows,))
+        yield found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["unknown sizes", "analysed"])
+def api(request: pytest.FixtureRequest, filled: Filled) -> Iterator[Connection[Any]]:
+    """A connection as those that the API reads lists through; the planner may know the tables."""
+    if request.param:
+        with connected(filled.url) as owner:
+            owner.execute("ANALYZE")
+    with prepared(as_role(filled.url, API_ROLE, KEYSET_PLANS)) as connection:
+        yield connection
+
+
+def explain(connection: Connection[Any], query: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server does for a prepared query: the plan, and how many rows each part gave."""
+    names = list(dict.fromkeys(PARAMETER.findall(query)))
+    text = PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", query)
+    values = sql.SQL(", ").join(sql.Literal(params[name]) for name in names)
+    connection.execute("DEALLOCATE ALL")
+    connection.execute(f"PREPARE page AS {text}".encode())
+    execute = sql.SQL("EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE page ({})").format(values)
+    return connection.execute(execute).fetchall()[0][0][0]["Plan"]  # type: ignore[no-any-return]
+
+
+def parts(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A plan and all that it consists of."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from parts(part)
+
+
+def assert_walks(plan: dict[str, Any], index: str, key: str, order: str) -> None:
+    """The innermost limit takes its rows from an index as they come, and no more than it needs."""
+    *_, inner = [part for part in parts(plan) if part["Node Type"] == "Limit"]
+    walk = next(part for part in parts(inner) if "Scan" in part["Node Type"])
+    kinds = {part["Node Type"] for part in parts(inner)}
+    assert not any("Sort" in kind for kind in kinds), kinds
+    assert walk["Node Type"] in {"Index Scan", "Index Only Scan"}
+    assert walk["Index Name"].startswith(index)
+    assert walk["Scan Direction"] == order
+    assert re.search(rf"ROW\({key}, id\) [<>] ROW\(", walk["Index Cond"]), walk["Index Cond"]
+    assert walk["Actual Rows"] == LIMIT + 1
+    assert walk.get("Rows Removed by Filter", 0) == 0
+
+
+@pytest.mark.parametrize(("listing", "sort", "index"), LISTS)
+def test_a_page_in_the_middle_reads_its_own_rows_and_the_first_of_the_next(
+    api: Connection[Any], filled: Filled, listing: Listing, sort: str, index: str
+) -> None:
+    [(key, type_)] = listing.sorts.values()
+    middle = "ours 000200" if type_ == "text" else "2026-01-01T03:20:00Z"
+    after = Keyset(middle, UUID(int=0))
+    params = {"companies": companies(filled.ours), "company_id": filled.ours}
+    if listing.source == TABLES.source:
+        params |= list_params(Filter(filled.ours, sort=sort), after, LIMIT)  # type: ignore[arg-type]
+    else:
+        params |= listing.params(sort, "active", after, LIMIT)
+    plan = explain(api, scoped(listing.queries[sort]), params)
+    assert_walks(plan, index, key, "Backward" if sort.startswith("-") else "Forward")
+
+
+@pytest.mark.parametrize("sort", ["name", "-name"])
+def test_the_platform_s_list_of_companies_walks_too(api: Connection[Any], sort: str) -> None:
+    params = COMPANIES.params(sort, "active", Keyset("company 000200", UUID(int=0)), LIMIT)
+    with api.transaction():
+        api.execute(AS_PLATFORM)
+        plan = explain(api, COMPANIES.queries[sort], params)
+    order = "Backward" if sort.startswith("-") else "Forward"
+    assert_walks(plan, "companies_by_name", "name_folded", order)
