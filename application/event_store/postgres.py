@@ -37,7 +37,7 @@ SELECT command, originator_id, version, position, recorded_at
 LOAD = scoped("""
 SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
   FROM event_store.events
- WHERE originator_id = ANY(%(ids)s) AND company_id = ANY(%(company_ids)s)
+ WHERE originator_id = ANY(%(ids)s) AND (company_id = ANY(%(company_ids)s)) IS TRUE
  ORDER BY originator_id, originator_version
 """)
 MEMBERS = scoped("""
