@@ -72,7 +72,7 @@ async def adopt(connection: AsyncConnection, database_url: str) -> None:
         rows = await (await connection.execute(BARE_COMPANIES, (done,))).fetchall()
         for (company_id,) in rows:
             await _register(store, company_id)
-        places = await _places(connection, done)
+        places, complete = await _places(connection, done)
         for company_id, workspace_id in dict.fromkeys(
             (p.company_id, p.workspace_id) for p in places
         ):
@@ -87,7 +87,7 @@ async def adopt(connection: AsyncConnection, database_url: str) -> None:
     for id, company_id, label in await (await connection.execute(UNNAMED)).fetchall():
         name = {"id": id, "company_id": company_id, "label": label, "name_folded": sort_key(label)}
         await connection.execute(keys.NAME, name)
-    if head > done:
+    if head > done and complete:
         await connection.execute(NOTE, (head,))
 
 
@@ -101,16 +101,21 @@ class Place:
     workspace_id: UUID | None
 
 
-async def _places(connection: AsyncConnection, done: int) -> Sequence[Place]:
-    """The place of each table that the store knows none of; one that cannot be read has none."""
-    places = []
+async def _places(connection: AsyncConnection, done: int) -> tuple[Sequence[Place], bool]:
+    """The place of each table that the store knows none of, and whether all could be read.
+
+    One that cannot be read has none until it is mended.
+    """
+    places, complete = [], True
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(PLACELESS, (done,))
         async for id, company_id, position, topic, state, version in cursor:
-            with suppress(UnreadableEvent):
+            try:
                 event: Any = decode(topic, id, version, state)
                 places.append(Place(id, company_id, position, event.workspace_id))
-    return places
+            except UnreadableEvent:
+                complete = False
+    return places, complete
 
 
 async def _number(connection: AsyncConnection, query: str) -> int:

@@ -16,7 +16,7 @@ from api.key_ring import KeyRing
 from api.migrations import READ_MODELS
 from api.progress import Progress, Watch
 from api.rate_limit import RateLimit
-from api.roles import API_ROLE, as_role
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.sessions import Sessions
 from api.settings import Settings
 from api.table_reads import TableReads
@@ -53,26 +53,26 @@ class Services:
     session: Session
 
 
-# A page is a walk along an index from a key on, whatever the planner believes of the table's size.
-KEYSET_PLANS = (
-    "-c enable_bitmapscan=off -c enable_seqscan=off -c enable_sort=off"
-    " -c plan_cache_mode=force_generic_plan"
-)
+# What is asked for by id is looked up by id, and a page is a walk along an index from a key on,
+# whatever the planner believed of a table's size when it first saw it, and goes on believing.
+LOOKUP_PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
+KEYSET_PLANS = f"{LOOKUP_PLANS} -c enable_sort=off -c plan_cache_mode=force_generic_plan"
 
 
 def followers(conninfo: str) -> tuple[Projection, ...]:
     """What the projector process keeps going, as its role."""
-    return (*READ_MODELS, Cascade(PostgresEventStore(conninfo), new_id))
+    store = PostgresEventStore(as_role(conninfo, PROJECTOR_ROLE, LOOKUP_PLANS))
+    return (*READ_MODELS, Cascade(store, new_id))
 
 
 @contextlib.asynccontextmanager
 async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     """Open what an API process needs, and close it afterwards."""
-    conninfo = as_role(database_url, API_ROLE)
+    conninfo = as_role(database_url, API_ROLE, LOOKUP_PLANS)
     store = PostgresEventStore(conninfo)
     session = Session(conninfo)
     # When a key was used last may be lost in a crash; authentication need not wait for the disk.
-    access = Session(as_role(database_url, API_ROLE, "-c synchronous_commit=off"))
+    access = Session(as_role(database_url, API_ROLE, f"{LOOKUP_PLANS} -c synchronous_commit=off"))
     pool = AsyncConnectionPool(
         as_role(database_url, API_ROLE, KEYSET_PLANS),
         min_size=1,

@@ -30,4 +30,7 @@ CREATE TABLE IF NOT EXISTS projections.parked (
 );
 
 GRANT USAGE ON SCHEMA projections TO dynamic_tables_api;
-GRANT SELECT ON projections.positions, projections.parked TO dynamic_tables_api;
+-- What an error says of an event may be of any company.
+REVOKE ALL ON projections.parked FROM dynamic_tables_api;
+GRANT SELECT ON projections.positions TO dynamic_tables_api;
+GRANT SELECT (projection) ON projections.parked TO dynamic_tables_api;

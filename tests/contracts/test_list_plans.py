@@ -13,14 +13,16 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg import Connection, sql
 
-from api.bootstrap import KEYSET_PLANS
+from api.bootstrap import KEYSET_PLANS, LOOKUP_PLANS
 from api.directory import PEOPLE
 from api.key_ring import KEYS
 from api.roles import API_ROLE, as_role
+from api.table_reads import BY_ID
 from api.tenancy_reads import AS_PLATFORM
+from application.event_store.postgres import LOAD
 from application.event_store.session import companies, scoped
 from projections.keyset import Keyset, Listing
-from projections.table_def_queries import TABLES, Filter, list_params
+from projections.table_def_queries import TABLES, Filter, by_id_params, list_params
 from projections.tenancy_queries import COMPANIES, WORKSPACES
 from tests.conftest import cloned
 from tests.contracts.stores import connected, prepared
@@ -139,3 +141,22 @@ def test_the_platform_s_list_of_companies_walks_too(api: Connection[Any], sort: 
         plan = explain(api, COMPANIES.queries[sort], params)
     order = "Backward" if sort.startswith("-") else "Forward"
     assert_walks(plan, "companies_by_name", "name_folded", order)
+
+
+@pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])
+def test_what_is_asked_for_by_id_is_found_by_id_and_not_by_company(
+    filled: Filled, mode: str
+) -> None:
+    """Whatever the planner believes of a company's size: it may have all rows there are."""
+    ids = {"ids": [uuid4()], "company_ids": [filled.ours], "companies": companies(filled.ours)}
+    points = (
+        (BY_ID, by_id_params([filled.ours], [uuid4()]) | ids, "table_defs_pkey"),
+        (LOAD, ids, "events_one_per_version"),
+    )
+    with prepared(
+        as_role(filled.url, API_ROLE, f"{LOOKUP_PLANS} -c plan_cache_mode={mode}")
+    ) as connection:
+        for query, params, index in points:
+            plan = explain(connection, query, params)
+            used = {part["Index Name"] for part in parts(plan) if "Index Name" in part}
+            assert used - {"positions_pkey"} == {index}
