@@ -109,6 +109,7 @@ _POSITION = {
     )
 }  # fmt: skip
 _REPLAYED = {"Idempotency-Replayed": _header("The same answer again.", "true", "^true$")}
+_ETAG_OF_FEED = {"ETag": _header("Of what is shown.", '"7f0c"', '^"[0-9a-f]+"$')}
 _NEXT = {"Link": _header("The next page.", '</api/tables?cursor=KD4tX>; rel="next"')}
 _LOCATION = {
     "Location": _header("Where it is.", f"/api/tables/{EXAMPLE_ID}", "^/api/", required=True)
@@ -168,6 +169,33 @@ def keeps(status: int, model: Any, rehearsal: Any, *problems: str) -> Answers:
     headers = _REPLAYED | (_LOCATION if status == 201 else {})
     answers[status] = _success("Done.", model, headers)
     return answers | failures(*WRITE, *problems)
+
+
+_FEED = {
+    "Feed-Position": _header(
+        "The last position that was looked at: follow from it, also when nothing matched.",
+        "48231", "^[0-9]+$", required=True,
+    ),
+    "Feed-Head": _header("The last position of the company.", "48231", "^[0-9]+$", required=True),
+}  # fmt: skip
+
+
+def events_read(model: type[BaseModel], *media_types: str) -> Answers:
+    """The answers of the feed, in each of its forms."""
+    headers = _FEED | _ETAG_OF_FEED | _NEXT
+    page = _success("The next events; none = caught up.", model, headers)
+    page["content"] = {each: {"schema": {"type": "string"}} for each in media_types}
+    known = {"description": "What the caller has is still right.", "headers": headers | COMMON}
+    return {200: page, 304: known, **failures(*EVERY, "feed-rewound")}
+
+
+def streamed() -> Answers:
+    """The answers of a stream of events."""
+    example = (
+        'id: 48231\nevent: dynamic-tables.table-def.deleted.v1\ndata: {"position": "48231"}\n\n'
+    )
+    problems = failures(*EVERY, "invalid-position", "feed-rewound")
+    return text("text/event-stream", example) | problems
 
 
 def moved() -> Answers:

@@ -10,10 +10,12 @@ from psycopg_pool import AsyncConnectionPool
 from api.auth import ApiKeys, Authenticator, Guests
 from api.cursor import CursorSigner
 from api.directory import Directory
+from api.event_hub import EventHub
 from api.guests import ProviderGuests
 from api.ids import new_id
 from api.key_ring import KeyRing
 from api.migrations import READ_MODELS
+from api.pooled import fetching
 from api.progress import Progress, Watch
 from api.rate_limit import RateLimit
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
@@ -24,6 +26,7 @@ from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
 from application.cascade import Cascade
 from application.companies import Companies
+from application.event_feed import EventFeed
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import Session
 from application.table_defs import TableDefs
@@ -47,6 +50,8 @@ class Services:
     tables: TableReads
     tenancy: TenancyReads
     directory: Directory
+    feed: EventFeed
+    hub: EventHub
     authenticator: Authenticator
     sessions: Sessions
     cursors: CursorSigner
@@ -86,8 +91,10 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     progress = {SCHEMA: Progress(), TENANCY: Progress()}
     sessions = Sessions(access, secrets["session"], settings.session_hours)
     companies, directory = Companies(store), Directory(session)
+    events = Session(conninfo)
+    hub = EventHub(conninfo, events)
     async with pool:
-        watch = asyncio.create_task(Watch(conninfo, progress).run())
+        tasks = [asyncio.create_task(each.run()) for each in (Watch(conninfo, progress), hub)]
         try:
             yield Services(
                 table_defs=TableDefs(store),
@@ -97,6 +104,8 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 tables=TableReads(session, pool, progress[SCHEMA]),
                 tenancy=TenancyReads(session, pool, progress[TENANCY]),
                 directory=directory,
+                feed=EventFeed(fetching(pool)),
+                hub=hub,
                 authenticator=Authenticator(
                     ApiKeys(access),
                     sessions,
@@ -109,9 +118,10 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 session=session,
             )
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-            for part in (store, session, access):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for part in (store, session, access, events):
                 await part.close()
 
 

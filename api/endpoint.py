@@ -5,7 +5,7 @@ headers, one body, and the `Call`. The same models make the OpenAPI document. Fa
 dependencies and open exit stacks for each request, at more than the cost of everything else.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, cast
 from urllib.parse import parse_qsl
 
@@ -57,6 +57,22 @@ class Call(Request):
         """What this process can do."""
         return cast("Services", self.scope["app"].state.services)
 
+    async def authenticate(self, scopes: Sequence[str]) -> None:
+        """Find out who is calling; here, and only here, every route refuses whoever may not.
+
+        Raises:
+            ApiError: `unauthenticated`, `rate-limited`, `csrf`, or `forbidden`.
+        """
+        headers = self.headers
+        authorization = headers.get("authorization")
+        cookie = None if authorization else self.cookies.get(COOKIE)
+        authenticator = self.services.authenticator
+        caller = await authenticator.authenticate(authorization, cookie, self.address)
+        caller.check_origin(self.method, headers.get("x-csrf-token"))
+        for scope in scopes:
+            caller.check_scope(scope)
+        self.caller = caller
+
     @property
     def address(self) -> str:
         """Where the request comes from."""
@@ -94,23 +110,12 @@ class Endpoint(APIRoute):
         await response(scope, receive, send)
 
     async def _respond(self, call: Call) -> Response:
-        call.caller = await self._authenticate(call)
+        await call.authenticate(self.scopes)
         arguments = await self._arguments(call)
         if self.dependant.request_param_name:
             arguments[self.dependant.request_param_name] = call
         endpoint = cast(Callable[..., Awaitable[Response]], self.endpoint)
         return await endpoint(**arguments)
-
-    async def _authenticate(self, call: Call) -> Caller:
-        """Who is calling; here, and only here, every route refuses whoever may not."""
-        headers = call.headers
-        authorization = headers.get("authorization")
-        cookie = None if authorization else call.cookies.get(COOKIE)
-        caller = await call.services.authenticator.authenticate(authorization, cookie, call.address)
-        caller.check_origin(call.method, headers.get("x-csrf-token"))
-        for scope in self.scopes:
-            caller.check_scope(scope)
-        return caller
 
     async def _arguments(self, call: Call) -> dict[str, Any]:
         """Everything that the endpoint asks for.

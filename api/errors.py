@@ -16,6 +16,7 @@ from api.clashes import Clash, StaleChange, clashes
 from api.problems import CATALOGUE
 from application.base import Stale
 from application.errors import AppendBusy, ContainerClosed, ContainerUnknown, Fault, KeyReused
+from application.event_feed import Rewound
 from application.feed import feed_item, rfc3339
 from application.table_defs import SlugHeld
 from domain.errors import (
@@ -180,6 +181,11 @@ def _outdated(error: Stale, found: Sequence[Clash]) -> ApiError:
         events=[feed_item(recorded) for recorded in error.since],
         clashes=found,
     )
+
+
+@_problem.register
+def _(error: Rewound) -> ApiError:
+    return ApiError("feed-rewound")
 
 
 @_problem.register

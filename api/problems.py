@@ -69,6 +69,11 @@ CATALOGUE = {
             "Restore it with POST /api/workspaces/{id}/restore, or choose another workspace.",
         ),
         Problem(
+            "feed-rewound", 409, "The feed has gone back",
+            "A backup was restored: what came after it, and what you have seen of that, never"
+            " happened. Compare what you have with GET /api/tables, and follow from its position.",
+        ),
+        Problem(
             "company-removed", 409, "The company was removed",
             "The platform can restore it with POST /api/companies/{id}/restore.",
         ),

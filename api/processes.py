@@ -135,7 +135,16 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
         timeout_graceful_shutdown=GRACE,
         backlog=2048,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+    Server(config).run(sockets=[socket.socket(fileno=fd)])
+
+
+class Server(uvicorn.Server):
+    """A server that ends the streams when it is told to stop, rather than wait for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those go who follow for ever, then finish what is under way."""
+        self.config.app.state.services.hub.stop()  # type: ignore[union-attr]  # our own application
+        await super().shutdown(sockets)
 
 
 def _wait_for(conninfo: str) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
+from api.pooled import Pool, fetching
 from api.progress import Progress
 from application.batching import Coalescer
 from application.event_store.session import Session, companies, scoped
@@ -31,12 +30,12 @@ class TableReads:
     def __init__(
         self,
         session: Session,
-        pool: AsyncConnectionPool[AsyncConnection[TupleRow]],
+        pool: Pool,
         progress: Progress,
     ) -> None:
         self.progress = progress
         self._session = session
-        self._pool = pool
+        self._pooled = fetching(pool)
         self._rows: Coalescer[Identity, TableRow] = Coalescer(self._fetch_rows)
 
     async def one(self, company_id: UUID, id: UUID) -> TableRow:
@@ -85,6 +84,4 @@ class TableReads:
         self, query: str, company_id: UUID, params: Mapping[str, Any]
     ) -> Sequence[TupleRow]:
         given = {**params, "company_id": company_id, "companies": companies(company_id)}
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(query.encode(), given)
-            return await cursor.fetchall()
+        return await self._pooled(query, given)

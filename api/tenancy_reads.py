@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
 
+from api.pooled import Pool, fetching
 from api.progress import Progress
 from application.batching import Coalescer
 from application.event_store.session import Session, companies, scoped
@@ -26,8 +25,6 @@ AS_PLATFORM = "SELECT set_config('dynamic_tables.platform', 'on', true)"
 FRESH = 1.0  # seconds for which a company's settings are not asked for again
 CACHED = 10_000  # companies
 
-Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
-
 
 class TenancyReads:
     """The read side of companies and workspaces."""
@@ -36,6 +33,7 @@ class TenancyReads:
         self.progress = progress
         self._session = session
         self._pool = pool
+        self._pooled = fetching(pool)
         self._settings: Coalescer[UUID, Mapping[str, Any]] = Coalescer(self._fetch_settings)
         self._known: dict[UUID, tuple[float, Mapping[str, Any]]] = {}
 
@@ -46,7 +44,7 @@ class TenancyReads:
             NotFound.
         """
         params = {"company_id": company_id, "id": id, "companies": companies(company_id)}
-        return _one(await self._fetch(WORKSPACE, params))
+        return _one(await self._pooled(WORKSPACE, params))
 
     async def company(self, id: UUID) -> TenantRow:
         """One company, removed or not.
@@ -54,11 +52,11 @@ class TenancyReads:
         Raises:
             NotFound.
         """
-        return _one(await self._fetch(COMPANY, {"id": id, "companies": companies(id)}))
+        return _one(await self._pooled(COMPANY, {"id": id, "companies": companies(id)}))
 
     async def company_name(self, id: UUID) -> str | None:
         """What a company is called, if it is registered."""
-        rows = await self._fetch(NAME, {"id": id, "companies": companies(id)})
+        rows = await self._pooled(NAME, {"id": id, "companies": companies(id)})
         return rows[0][0] if rows else None
 
     async def settings(self, company_id: UUID) -> Mapping[str, Any]:
@@ -80,7 +78,7 @@ class TenancyReads:
         [sort] = listing.sorts
         params = listing.params(sort, state, after, limit)
         params |= {"company_id": company_id, "companies": companies(company_id)}
-        return Page(*(await self._fetch(scoped(listing.queries[sort]), params))[0])
+        return Page(*(await self._pooled(scoped(listing.queries[sort]), params))[0])
 
     async def all_companies(self, state: State, after: Keyset | None, limit: int) -> Page:
         """One page of all companies, for the platform."""
@@ -89,11 +87,6 @@ class TenancyReads:
             await connection.execute(AS_PLATFORM)
             query = queries.COMPANIES.queries["name"].encode()
             return Page(*(await (await connection.execute(query, params)).fetchall())[0])
-
-    async def _fetch(self, query: str, params: Mapping[str, Any]) -> Sequence[TupleRow]:
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(query.encode(), params)
-            return await cursor.fetchall()
 
     async def _fetch_settings(self, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
         params = {"company_ids": list(ids), "companies": companies(*ids)}

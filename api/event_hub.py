@@ -1,0 +1,180 @@
+"""New events as they come: one connection listens, one query fetches, for all who wait.
+
+Nobody who waits holds a connection of the database. Each has a bounded buffer; who does not take
+what is in it is cut off, and comes back to where it was.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+
+from application.errors import Fault
+from application.event_store.session import Session, companies, connect, scoped
+
+CHANNEL = "dynamic_tables_events"
+POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
+BATCH = 1_000
+BUFFER = 1_000  # events that may wait for one who follows
+HEAD = "SELECT event_store.head()"
+LIVE = scoped("""
+SELECT company_id, position, originator_id, originator_version, topic, state, event_id
+  FROM event_store.events
+ WHERE company_id = ANY(%(company_ids)s) AND position > %(after)s AND position <= %(until)s
+ ORDER BY position
+ LIMIT %(limit)s
+""")
+
+logger = logging.getLogger(__name__)
+
+Row = Sequence[Any]
+
+
+class CutOff(Exception):
+    """Who waits has not taken what came for too long, or we are stopping."""
+
+
+@dataclass(eq=False, slots=True)
+class Subscription:
+    """Somebody who waits for the events of a company, from about `position` on.
+
+    What comes may begin below what was read elsewhere in the meantime: skip it by its position.
+    """
+
+    company_id: UUID
+    position: int
+    rows: deque[Row]
+    woken: asyncio.Event
+    lost: bool = False
+
+    async def take(self, timeout: float) -> list[Row]:
+        """The rows that came; none after `timeout` seconds.
+
+        Raises:
+            CutOff: some are lost.
+        """
+        if not self.rows and not self.lost:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self.woken.wait()
+        if self.lost:
+            raise CutOff
+        taken = list(self.rows)
+        self.rows.clear()
+        self.woken.clear()
+        return taken
+
+    def give(self, row: Row) -> None:
+        """Hand over one row, or cut off whoever took none for long."""
+        if len(self.rows) >= BUFFER:
+            self.cut()
+            return
+        self.rows.append(row)
+        self.woken.set()
+
+    def cut(self) -> None:
+        """Let it come back later."""
+        self.lost = True
+        self.rows.clear()
+        self.woken.set()
+
+
+class EventHub:
+    """Hands each new event to all who wait for the events of its company."""
+
+    def __init__(self, conninfo: str, session: Session) -> None:
+        self.position = 0
+        self._conninfo = conninfo
+        self._session = session
+        self._waiting: defaultdict[UUID, set[Subscription]] = defaultdict(set)
+        self._stopped = False
+
+    @contextlib.contextmanager
+    def subscribed(self, company_id: UUID) -> Iterator[Subscription]:
+        """Get the events of a company until the end of the block."""
+        subscription = Subscription(company_id, self.position, deque(), asyncio.Event())
+        self._waiting[company_id].add(subscription)
+        if self._stopped:
+            subscription.cut()
+        try:
+            yield subscription
+        finally:
+            self._waiting[company_id].discard(subscription)
+            if not self._waiting[company_id]:
+                del self._waiting[company_id]
+
+    def stop(self) -> None:
+        """Let all who wait go, and nobody wait any more: we are stopping."""
+        self._stopped = True
+        for subscription in self._everybody():
+            subscription.cut()
+
+    async def run(self) -> None:
+        """Hand over what comes until cancelled."""
+        while True:
+            try:
+                async with await connect(self._conninfo) as connection:
+                    await self._listen(connection)
+            except (psycopg.Error, OSError, Fault) as error:
+                logger.warning("lost sight of the events: %s", str(error).strip())
+            await asyncio.sleep(POLL)
+
+    async def _listen(self, connection: AsyncConnection[Any]) -> None:
+        # A replica refuses to LISTEN; there the poll alone tells.
+        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
+            await connection.execute(f"LISTEN {CHANNEL}".encode())
+        head = await self._head()
+        if head < self.position:  # a backup was restored: who follows has to be told
+            for subscription in self._everybody():
+                subscription.cut()
+        if not self._waiting or head < self.position:
+            self.position = head
+        while True:
+            await self._advance(head)
+            announced = 0
+            async for notify in connection.notifies(timeout=POLL, stop_after=1):
+                announced = int(notify.payload)
+            head = announced or await self._head()
+
+    async def _advance(self, head: int) -> None:
+        """Hand over everything up to a head.
+
+        Who came while a query was under way that did not ask for them, is asked for again, so that
+        the position means: nobody who waits lacks anything below.
+        """
+        while self.position < head:
+            after, until, covered = self.position, head, set[UUID]()
+            while missing := set(self._waiting) - covered:
+                rows = await self._fetch(missing, after, until)
+                if len(rows) == BATCH:
+                    until = rows[-1][1]
+                self._hand_over(rows)
+                covered |= missing
+            self.position = until
+
+    async def _head(self) -> int:
+        return int((await self._session.fetch(HEAD))[0][0])
+
+    async def _fetch(self, ids: set[UUID], after: int, until: int) -> Sequence[Row]:
+        return await self._session.fetch(
+            LIVE,
+            {
+                "companies": companies(*ids), "company_ids": list(ids), "after": after,
+                "until": until, "limit": BATCH,
+            },
+        )  # fmt: skip
+
+    def _hand_over(self, rows: Sequence[Row]) -> None:
+        for company_id, *row in rows:
+            for subscription in self._waiting.get(company_id, ()):
+                subscription.give(row)
+
+    def _everybody(self) -> list[Subscription]:
+        return [each for waiting in self._waiting.values() for each in waiting]

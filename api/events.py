@@ -1,0 +1,189 @@
+"""The feed of events over HTTP: pages, long polls, and a stream."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query
+from pydantic_core import to_json
+from starlette.responses import Response, StreamingResponse
+
+from api.answers import EVERY, events_read, failures, found, streamed
+from api.endpoint import Call, Endpoint
+from api.errors import ApiError
+from api.event_hub import CutOff
+from api.event_schemas import (
+    Event,
+    EventHeaders,
+    EventList,
+    EventsQuery,
+    StreamHeaders,
+    StreamQuery,
+)
+from api.event_stream import EventStream
+from api.reading import POSITION
+from api.scopes import requires
+from application.event_feed import Batch, Form, Wanted
+from application.feed import cloud_event, public_item
+from domain.errors import NotFound
+
+READ = [requires("events:read")]
+JSON = "application/json"
+CLOUD_EVENTS = "application/cloudevents-batch+json"
+NDJSON = "application/x-ndjson"
+PAGE = 200
+CHUNK = 1_000  # events that a stream of lines reads at once
+
+EXAMPLE_ID = "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d12"
+EventId = Annotated[UUID, Path(description="The event.", examples=[EXAMPLE_ID])]
+
+router = APIRouter(
+    prefix="/api/events",
+    tags=["events"],
+    route_class=Endpoint,
+    generate_unique_id_function=lambda route: route.name,
+)
+
+
+@router.get("", dependencies=READ, responses=events_read(EventList, CLOUD_EVENTS, NDJSON))
+async def list_events(
+    call: Call, query: Annotated[EventsQuery, Query()], headers: Annotated[EventHeaders, Header()]
+) -> Response:
+    """Follow what happens: the next events of the company, oldest first."""
+    wanted = _wanted(call, query)
+    media_type = _media_type(headers.accept)
+    after = await _beginning(call, wanted, query)
+    if media_type == NDJSON and query.limit is None and not query.wait:
+        return await _all_lines(call, wanted, after)
+    form = cloud_event if media_type == CLOUD_EVENTS else public_item
+    limit = query.limit or PAGE
+    batch = await call.services.feed.read(wanted, after, limit, form=form)
+    if not batch.items and query.wait:
+        batch = await _first_to_come(call, wanted, batch, query.wait, limit, form)
+    return _answer(call, headers, batch, media_type, full=len(batch.items) == limit)
+
+
+@router.get("/stream", dependencies=READ, responses=streamed())
+async def stream_events(
+    call: Call, query: Annotated[StreamQuery, Query()], headers: Annotated[StreamHeaders, Header()]
+) -> Response:
+    """Follow what happens as server-sent events, from `after` or `Last-Event-ID` on."""
+    if headers.last_event_id is not None:
+        if not POSITION.fullmatch(headers.last_event_id):
+            raise ApiError("invalid-position")
+        query = query.model_copy(update={"after": int(headers.last_event_id)})
+    wanted = _wanted(call, query)
+    after = await _beginning(call, wanted, query)
+    return EventStream(call, wanted, after)
+
+
+@router.get("/{eventId}", dependencies=READ,
+            responses=found(Event) | failures(*EVERY, "not-found"))  # fmt: skip
+async def get_event(call: Call, eventId: EventId) -> Response:  # noqa: N803  # as in the path
+    """Read one event by its id."""
+    item = await call.services.feed.one(call.caller.company_id, eventId)
+    if item is None:
+        raise NotFound
+    return Response(to_json(item), media_type=JSON)
+
+
+def _wanted(call: Call, query: StreamQuery) -> Wanted:
+    return Wanted(call.caller.company_id, query.types, query.table_id)
+
+
+async def _beginning(call: Call, wanted: Wanted, query: StreamQuery) -> int:
+    """The position to begin above.
+
+    Raises:
+        Rewound: the caller has seen there what is there no more.
+    """
+    feed = call.services.feed
+    if query.after == "head":
+        return (await feed.read(replace(wanted, topics=None), 0, 1)).head
+    if isinstance(query, EventsQuery) and query.after_id and query.after:
+        await feed.check(wanted.company_id, query.after, query.after_id)
+    return query.after
+
+
+async def _first_to_come(
+    call: Call, wanted: Wanted, batch: Batch, seconds: float, limit: int, form: Form
+) -> Batch:
+    """What comes first within so many seconds; while nothing does, no connection is held."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    with call.services.hub.subscribed(wanted.company_id) as subscription:
+        # Once more: something may have come since, and before we were listening.
+        batch = await call.services.feed.read(wanted, batch.position, limit, form=form)
+        while not batch.items:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            try:
+                rows = await subscription.take(left)
+            except CutOff:
+                break
+            batch = _arrived(wanted, batch, rows, limit, form)
+    return batch
+
+
+def _arrived(wanted: Wanted, batch: Batch, rows: Sequence[Any], limit: int, form: Form) -> Batch:
+    """A batch of what the hub handed over, as far as it is new and wanted."""
+    new = [row for row in rows if row[0] > batch.position]
+    if not new:
+        return batch
+    matching = [row for row in new if wanted.wants(row[3], row[1])][:limit]
+    position = matching[-1][0] if len(matching) == limit else new[-1][0]
+    items = [form(wanted.company_id, row) for row in matching]
+    head = max(batch.head, new[-1][0])
+    return Batch(items, position, head, max(batch.store_head, head))
+
+
+def _answer(
+    call: Call, headers: EventHeaders, batch: Batch, media_type: str, *, full: bool
+) -> Response:
+    if media_type == NDJSON:
+        body = b"".join(to_json(item) + b"\n" for item in batch.items)
+    else:
+        body = to_json(batch.items)
+    etag = f'"{hashlib.sha256(body + str(batch.position).encode()).hexdigest()[:32]}"'
+    answer = _positions(batch) | {"ETag": etag, "Vary": "Accept"}
+    if full:
+        following = call.url.include_query_params(after=batch.position).remove_query_params(
+            "afterId"
+        )
+        answer["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    if etag in [tag.strip() for tag in (headers.if_none_match or "").split(",")]:
+        return Response(status_code=304, headers=answer)
+    return Response(body, 200, answer, media_type)
+
+
+async def _all_lines(call: Call, wanted: Wanted, after: int) -> Response:
+    """Everything there is now, as one line each, read as fast as it is taken."""
+    first = await call.services.feed.read(wanted, after, CHUNK)
+    until = max(first.head, after)
+
+    async def lines() -> AsyncIterator[bytes]:
+        batch = first
+        while True:
+            yield b"".join(to_json(item) + b"\n" for item in batch.items)
+            if batch.position >= until:
+                return
+            batch = await call.services.feed.read(wanted, batch.position, CHUNK, until)
+
+    positions = _positions(replace(first, position=until)) | {"Vary": "Accept"}
+    return StreamingResponse(lines(), 200, positions, NDJSON)
+
+
+def _positions(batch: Batch) -> dict[str, str]:
+    return {"Feed-Position": str(batch.position), "Feed-Head": str(batch.head)}
+
+
+def _media_type(accept: str) -> str:
+    """The first of ours that the header names; whoever takes anything gets JSON."""
+    for part in accept.split(","):
+        name = part.partition(";")[0].strip().lower()
+        if name in (JSON, CLOUD_EVENTS, NDJSON):
+            return name
+    return JSON
