@@ -184,7 +184,10 @@ def events_read(model: type[BaseModel], *media_types: str) -> Answers:
     """The answers of the feed, in each of its forms."""
     headers = _FEED | _ETAG_OF_FEED | _NEXT
     page = _success("The next events; none = caught up.", model, headers)
-    page["content"] = {each: {"schema": {"type": "string"}} for each in media_types}
+    page["content"] = {
+        each: {"schema": {"type": "string"}, "example": "One of each, in that form."}
+        for each in media_types
+    }
     known = {"description": "What the caller has is still right.", "headers": headers | COMMON}
     return {200: page, 304: known, **failures(*EVERY, "feed-rewound")}
 

@@ -86,11 +86,11 @@ class StreamQuery(Part):
 class EventsQuery(StreamQuery):
     """Where a page of the feed begins, and what is in it."""
 
-    after: After = 0
+    after: After = Field("0", validate_default=True)
     after_id: UUID | None = Field(
         None,
         description="The id of the event at `after`, as the caller has seen it: 409 if it is not.",
-        examples=[None],
+        examples=["019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d12"],
     )
     limit: Annotated[int, BeforeValidator(digits)] | None = Field(
         None,

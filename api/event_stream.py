@@ -21,14 +21,18 @@ CHUNK = 500
 SCOPES = ("events:read",)
 
 
-class EventStream(Response):
+class ServerSentEvents(Response):
+    """Blocks of lines, one for each event."""
+
+    media_type = "text/event-stream"
+
+
+class EventStream(ServerSentEvents):
     """What happened since a position, then what happens, until either side ends it.
 
     Each event carries its position as the id, so that a client that comes back says where it was;
     a heartbeat carries the position that was looked at, as most may not be wanted.
     """
-
-    media_type = "text/event-stream"
 
     def __init__(self, call: Call, wanted: Wanted, after: int) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})

@@ -23,7 +23,7 @@ from api.event_schemas import (
     StreamHeaders,
     StreamQuery,
 )
-from api.event_stream import EventStream
+from api.event_stream import EventStream, ServerSentEvents
 from api.reading import POSITION
 from api.scopes import requires
 from application.event_feed import Batch, Form, Wanted
@@ -66,7 +66,7 @@ async def list_events(
     return _answer(call, headers, batch, media_type, full=len(batch.items) == limit)
 
 
-@router.get("/stream", dependencies=READ, responses=streamed())
+@router.get("/stream", dependencies=READ, response_class=ServerSentEvents, responses=streamed())
 async def stream_events(
     call: Call, query: Annotated[StreamQuery, Query()], headers: Annotated[StreamHeaders, Header()]
 ) -> Response:
@@ -80,11 +80,11 @@ async def stream_events(
     return EventStream(call, wanted, after)
 
 
-@router.get("/{eventId}", dependencies=READ,
+@router.get("/{id}", dependencies=READ,
             responses=found(Event) | failures(*EVERY, "not-found"))  # fmt: skip
-async def get_event(call: Call, eventId: EventId) -> Response:  # noqa: N803  # as in the path
+async def get_event(call: Call, id: EventId) -> Response:
     """Read one event by its id."""
-    item = await call.services.feed.one(call.caller.company_id, eventId)
+    item = await call.services.feed.one(call.caller.company_id, id)
     if item is None:
         raise NotFound
     return Response(to_json(item), media_type=JSON)

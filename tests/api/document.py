@@ -16,6 +16,7 @@ from api.app import create_app
 from api.settings import Settings
 
 REF = "#/components/schemas/"
+STREAMS = {"stream_events"}  # have no end to wait for; see test_events.py
 PUBLIC = {"livez", "readyz", "metrics", "problem_page"}  # no credentials, and no company's data
 
 
@@ -89,7 +90,7 @@ def operations(app: FastAPI) -> list[Operation]:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    return [operation for operation in found if operation.id not in PUBLIC]
+    return [operation for operation in found if operation.id not in PUBLIC | STREAMS]
 
 
 def fields(schema: Any, kind: str, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -35,8 +35,11 @@ def key_id(token: str) -> str:
 async def one_of_each(client: AsyncClient, company: UUID) -> dict[str, str]:
     """The id of something live of each kind, by the collection in the paths of the API."""
     key = await new_key(client)
+    table = await create(client)
+    [event] = (await client.get("/api/events?limit=1")).json()
     return {
-        "tables": (await create(client))["id"],
+        "events": event["id"],
+        "tables": table["id"],
         "workspaces": (await new_workspace(client))["id"],
         "keys": key["id"],
         "people": key["id"],

@@ -36,6 +36,8 @@ SCOPES = {
     "platform": {"companies:write"},
 }  # fmt: skip
 NEEDS: dict[str, str | None] = {
+    "list_events": "events:read",
+    "get_event": "events:read",
     "create_table": "tables:write",
     "list_tables": "tables:read",
     "suggest_slug": "tables:read",

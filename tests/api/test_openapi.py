@@ -25,6 +25,18 @@ NEW = IDEMPOTENT
 COPY = IDEMPOTENT | {"id"}
 CHANGE = COPY | {"If-Match"}
 PARAMETERS = {
+    "list_events": {
+        "after",
+        "afterId",
+        "limit",
+        "wait",
+        "types",
+        "tableId",
+        "Accept",
+        "If-None-Match",
+    },
+    "stream_events": {"after", "types", "tableId", "Last-Event-ID"},
+    "get_event": {"id"},
     "create_table": NEW,
     "list_tables": PAGE | {"workspaceId", "updatedBy", "q", "sort", "count"},
     "suggest_slug": {"name"},
@@ -61,6 +73,9 @@ PARAMETERS = {
     "get_me": set(),
 }
 STATUSES = {
+    "list_events": "200 304 401 403 409 422 429 500 503",
+    "stream_events": "200 400 401 403 409 422 429 500 503",
+    "get_event": "200 401 403 404 422 429 500 503",
     "create_table": "200 201 400 401 403 409 413 415 422 429 500 503",
     "list_tables": "200 304 400 401 403 422 429 500 503",
     "suggest_slug": "200 401 403 422 429 500 503",
