@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
@@ -53,15 +53,13 @@ def _types(text: Any) -> Any:
     return frozenset(topics)
 
 
-def _texts(*examples: str) -> Any:
-    return {"type": "string", "examples": list(examples)}
-
-
+_TYPE = "|".join(name.replace(".", "[.]") for name in sorted(TOPICS))
 Types = Annotated[
     frozenset[str] | None,
     BeforeValidator(_types, json_schema_input_type=str),
     Field(
         description="Only these types, comma-separated.",
+        json_schema_extra={"pattern": f"^({_TYPE})(,({_TYPE}))*$"},
         examples=["dynamic-tables.table-def.created.v1,dynamic-tables.table-def.renamed.v1"],
     ),
 ]
@@ -70,8 +68,17 @@ After = Annotated[
     BeforeValidator(_after, json_schema_input_type=str),
     Field(
         description="Events above this position; `0` from the beginning, `head` only new ones.",
+        json_schema_extra={"pattern": "^([0-9]{1,18}|head)$"},
         examples=["48211"],
     ),
+]
+
+
+Limit = Annotated[
+    int,
+    Field(ge=1, le=1000),
+    BeforeValidator(digits),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1000}),
 ]
 
 
@@ -92,10 +99,8 @@ class EventsQuery(StreamQuery):
         description="The id of the event at `after`, as the caller has seen it: 409 if it is not.",
         examples=["019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d12"],
     )
-    limit: Annotated[int, BeforeValidator(digits)] | None = Field(
+    limit: Limit | None = Field(
         None,
-        ge=1,
-        le=1000,
         description="The most events of an answer: 200 by default; NDJSON has all by default.",
         examples=[200],
     )
