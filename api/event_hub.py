@@ -43,13 +43,13 @@ class CutOff(Exception):
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """Somebody who waits for the events of a company, from about `position` on.
+    """Somebody who waits for the events of a company that are above a position.
 
-    What comes may begin below what was read elsewhere in the meantime: skip it by its position.
+    What they read elsewhere since they began to wait comes once more: skip it by its position.
     """
 
     company_id: UUID
-    position: int
+    above: int
     rows: deque[Row]
     woken: asyncio.Event
     lost: bool = False
@@ -73,6 +73,8 @@ class Subscription:
 
     def give(self, row: Row) -> None:
         """Hand over one row, or cut off whoever took none for long."""
+        if row[0] <= self.above:
+            return
         if len(self.rows) >= BUFFER:
             self.cut()
             return
@@ -94,13 +96,19 @@ class EventHub:
         self._conninfo = conninfo
         self._session = session
         self._waiting: defaultdict[UUID, set[Subscription]] = defaultdict(set)
+        self._wanted = asyncio.Event()
         self._stopped = False
 
     @contextlib.contextmanager
-    def subscribed(self, company_id: UUID) -> Iterator[Subscription]:
-        """Get the events of a company until the end of the block."""
-        subscription = Subscription(company_id, self.position, deque(), asyncio.Event())
+    def subscribed(self, company_id: UUID, above: int) -> Iterator[Subscription]:
+        """Get the events of a company above a position until the end of the block.
+
+        Whoever has read up to there before the block has to read on in it, once: some may have come
+        in between.
+        """
+        subscription = Subscription(company_id, above, deque(), asyncio.Event())
         self._waiting[company_id].add(subscription)
+        self._wanted.set()
         if self._stopped:
             subscription.cut()
         try:
@@ -138,10 +146,25 @@ class EventHub:
             self.position = head
         while True:
             await self._advance(head)
-            announced = 0
-            async for notify in connection.notifies(timeout=POLL, stop_after=1):
-                announced = int(notify.payload)
-            head = announced or await self._head()
+            head = await self._announced(connection) or await self._head()
+
+    async def _announced(self, connection: AsyncConnection[Any]) -> int:
+        """The newest position that was announced, 0 = none lately.
+
+        While nobody waits, nobody has to be told at each commit: once a second will do.
+        """
+        if not self._waiting:
+            self._wanted.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL):
+                    await self._wanted.wait()
+            patience, enough = 0.0, None
+        else:
+            patience, enough = POLL, 1
+        newest = 0
+        async for notify in connection.notifies(timeout=patience, stop_after=enough):
+            newest = int(notify.payload)
+        return newest
 
     async def _advance(self, head: int) -> None:
         """Hand over everything up to a head.

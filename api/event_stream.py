@@ -56,16 +56,20 @@ class EventStream(ServerSentEvents):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream(self) -> None:
-        services = self._call.services
-        with services.hub.subscribed(self._wanted.company_id) as subscription:
-            try:
-                await self._write(b": welcome\n\n")
-                await self._catch_up()
-                while True:
-                    rows = await subscription.take(HEARTBEAT)
-                    await self._write(self._events(rows) if rows else await self._heartbeat())
-            except (CutOff, Fault, TimeoutError, ApiError):
-                return  # the client comes back, and is told then what is wrong
+        try:
+            await self._write(b": welcome\n\n")
+            await self._catch_up()  # as long as it takes; what comes meanwhile is not kept for us
+            await self._live()
+        except (CutOff, Fault, TimeoutError, ApiError):
+            return  # the client comes back, and is told then what is wrong
+
+    async def _live(self) -> None:
+        hub = self._call.services.hub
+        with hub.subscribed(self._wanted.company_id, self._position) as subscription:
+            await self._catch_up()
+            while True:
+                rows = await subscription.take(HEARTBEAT)
+                await self._write(self._events(rows) if rows else await self._heartbeat())
 
     async def _catch_up(self) -> None:
         while True:

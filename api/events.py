@@ -113,7 +113,7 @@ async def _first_to_come(
 ) -> Batch:
     """What comes first within so many seconds; while nothing does, no connection is held."""
     deadline = asyncio.get_running_loop().time() + seconds
-    with call.services.hub.subscribed(wanted.company_id) as subscription:
+    with call.services.hub.subscribed(wanted.company_id, batch.position) as subscription:
         # Once more: something may have come since, and before we were listening.
         batch = await call.services.feed.read(wanted, batch.position, limit, form=form)
         while not batch.items:
