@@ -1,169 +1,19 @@
 """Who is calling: an API key, a token of an identity provider, or a browser that signed in."""
 
 import contextlib
-import hashlib
-import hmac
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import IPv6Network
 from typing import Protocol
-from uuid import UUID
 
-import psycopg
-
+from api.caller import Caller, unauthenticated
 from api.errors import ApiError
+from api.known_keys import ApiKey, ApiKeys
 from api.rate_limit import RateLimit
-from api.scopes import ROLES, granted
 from api.sessions import Sessions
-from application.batching import Coalescer
-from application.errors import Fault
-from application.event_store.session import Session
-from domain.base import ActorKind
 
 RECHECK = 1.0  # seconds until a credential is looked up again: how long a revoked one may live on
 CACHED = 10_000  # credentials
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST = 16 * 1024  # characters of a credential
-
-FIND_KEYS = """
-SELECT id, company_id, role, scopes, label, secret_hash, expires_at, revoked_at, not_seen_lately,
-       company_removed
-  FROM access.find_keys(%s)
-"""
-NOTE_USE = "SELECT id, true FROM access.note_use(%s) AS id"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling, with which scopes, and for which company; the platform has none.
-
-    `csrf_token`: what a browser's writes must bring in a header; None = it is no browser.
-    """
-
-    company: UUID | None
-    actor_id: UUID
-    actor_kind: ActorKind
-    scopes: frozenset[str]
-    role: str | None = None
-    csrf_token: str | None = None
-
-    @property
-    def company_id(self) -> UUID:
-        """The company whose data this is about.
-
-        Raises:
-            ApiError: `forbidden`; the platform has no data.
-        """
-        if self.company is None:
-            raise ApiError("forbidden", "The platform's keys see no company's data.")
-        return self.company
-
-    @property
-    def reader(self) -> UUID:
-        """Who sees what it wrote at once: all of a company; of the platform, each key."""
-        return self.company or self.actor_id
-
-    def check_scope(self, scope: str) -> None:
-        """Let pass whoever has this scope.
-
-        Raises:
-            ApiError: `forbidden`.
-        """
-        if scope not in self.scopes:
-            raise ApiError("forbidden", f"This needs the scope {scope}.", missingScope=scope)
-
-    def check_origin(self, method: str, csrf_token: str | None) -> None:
-        """Let no other site write in the name of a browser that is signed in here.
-
-        Raises:
-            ApiError: `csrf`.
-        """
-        if self.csrf_token is None or method in SAFE_METHODS:
-            return
-        if not hmac.compare_digest(self.csrf_token.encode(), (csrf_token or "").encode()):
-            raise ApiError("csrf")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A stored key. Its secret is known to its holder alone."""
-
-    id: UUID
-    company_id: UUID | None
-    role: str | None
-    own_scopes: Sequence[str] | None
-    label: str
-    secret_hash: bytes
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    not_seen_lately: bool
-    company_removed: bool
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether it opens anything now."""
-        expired = self.expires_at is not None and self.expires_at <= datetime.now(UTC)
-        return not (expired or self.revoked_at or self.company_removed)
-
-    def admits(self, secret: str) -> bool:
-        """Whether this secret opens, now."""
-        return hmac.compare_digest(hash_secret(secret), self.secret_hash) and self.is_valid
-
-    @property
-    def scopes(self) -> frozenset[str]:
-        """What it may be used for."""
-        if self.company_id is None:
-            return ROLES["platform"]
-        return granted([self.role] if self.role else self.own_scopes or ())
-
-    def caller(self, csrf_token: str | None = None) -> Caller:
-        """Whoever comes with it."""
-        return Caller(self.company_id, self.id, "key", self.scopes, self.role, csrf_token)
-
-
-class ApiKeys:
-    """The stored keys; lookups that wait share a query."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._found: Coalescer[UUID, ApiKey] = Coalescer(self._fetch)
-        self._used: Coalescer[UUID, bool] = Coalescer(self._note)
-
-    async def get(self, id: UUID) -> ApiKey | None:
-        """The key of this id, whatever became of it."""
-        return await self._found.get(id)
-
-    async def open(self, token: str) -> ApiKey:
-        """The key that a text `dtk_<id>_<secret>` is.
-
-        Raises:
-            ApiError: `unauthenticated`.
-        """
-        try:
-            _, id_part, secret = token.split("_", 2)
-            id = UUID(hex=id_part)
-        except ValueError:
-            raise unauthenticated("This is not an API key.") from None
-        key = await self.get(id)
-        if key is None or not key.admits(secret):
-            raise unauthenticated("The API key is unknown, revoked or expired.")
-        await self.note_use(key)
-        return key
-
-    async def note_use(self, key: ApiKey) -> None:
-        """Keep when a key was used last, to the minute; a database that only reads may refuse."""
-        if key.not_seen_lately:
-            with contextlib.suppress(Fault, psycopg.errors.ReadOnlySqlTransaction):
-                await self._used.get(key.id)
-
-    async def _note(self, ids: Sequence[UUID]) -> Mapping[UUID, bool]:
-        return dict(await self._session.fetch(NOTE_USE, (list(ids),)))
-
-    async def _fetch(self, ids: Sequence[UUID]) -> Mapping[UUID, ApiKey]:
-        rows = await self._session.fetch(FIND_KEYS, (list(ids),))
-        return {row[0]: ApiKey(*row) for row in rows}
 
 
 class Guests(Protocol):
@@ -278,18 +128,6 @@ class Authenticator:
             raise unauthenticated("The session has ended. Sign in again.")
         await self._keys.note_use(key)
         return key.caller(self._sessions.csrf_token(found.id))
-
-
-def hash_secret(secret: str) -> bytes:
-    """What is stored of a secret of full entropy."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def unauthenticated(detail: str) -> ApiError:
-    """A 401 that says how to authenticate."""
-    return ApiError(
-        "unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="dynamic-tables"'}
-    )
 
 
 def _network(address: str) -> str:

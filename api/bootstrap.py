@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.auth import ApiKeys, Authenticator, Guests
+from api.auth import Authenticator, Guests
 from api.cursor import CursorSigner
 from api.directory import Directory
 from api.event_hub import EventHub
 from api.guests import ProviderGuests
 from api.ids import new_id
 from api.key_ring import KeyRing
+from api.known_keys import ApiKeys
 from api.migrations import READ_MODELS
 from api.pooled import fetching
 from api.progress import Progress, Watch

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api import errors
-from api.auth import Caller
+from api.caller import Caller
 from api.edge import parse_json, read_body
 from api.errors import ApiError, invalid
 from api.pointers import escape

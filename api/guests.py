@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from api.auth import Caller, unauthenticated
+from api.caller import Caller, unauthenticated
 from api.directory import Directory
 from api.errors import ApiError
 from api.ids import new_id

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 
-from api.auth import hash_secret
 from api.ids import new_id
+from api.known_keys import hash_secret
 from projections.folding import sort_key
 
 INSERT = """

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.auth import Caller
 from api.bootstrap import Services
+from api.caller import Caller
 from api.edge import read_body
 from api.errors import ApiError
 from api.scopes import COOKIE
