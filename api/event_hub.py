@@ -142,8 +142,8 @@ class EventHub:
         if head < self.position:  # a backup was restored: who follows has to be told
             for subscription in self._everybody():
                 subscription.cut()
-        if not self._waiting or head < self.position:
-            self.position = head
+        lowest = min((each.above for each in self._everybody()), default=head)
+        self.position = min(head, max(self.position, lowest))  # below, nobody waits for anything
         while True:
             await self._advance(head)
             head = await self._announced(connection) or await self._head()

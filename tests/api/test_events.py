@@ -13,6 +13,9 @@ from httpx import AsyncClient
 from psycopg import AsyncConnection
 
 from api.auth import RECHECK
+from api.event_hub import EventHub
+from api.roles import API_ROLE, as_role
+from application.event_store.session import Session
 from application.feed import feed_item, public_item, rfc3339
 from domain.recorded import Recorded, decode
 from tests.api.conftest import Service
@@ -255,3 +258,35 @@ async def test_a_position_that_is_none_is_refused(client: AsyncClient) -> None:
     for given in ("x", "-1"):
         answer = await client.get(f"{FEED}/stream", headers={"Last-Event-ID": given})
         assert_problem(answer, 400, "invalid-position")
+
+
+class WatchedSession(Session):
+    """Remembers above which positions it was asked for events."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__(conninfo)
+        self.asked: list[int] = []
+
+    async def fetch(self, query: str, params: Any = ()) -> list[Any]:
+        """As ever."""
+        if "after" in params:
+            self.asked.append(params["after"])
+        return await super().fetch(query, params)
+
+
+async def test_whoever_waits_before_the_hub_listens_does_not_make_it_read_the_past(
+    service: Service, client: AsyncClient
+) -> None:
+    await create(client)
+    conninfo = as_role(service.database, API_ROLE)
+    session, head = WatchedSession(conninfo), await service.head()
+    hub = EventHub(conninfo, session)
+    with hub.subscribed(service.ours, head) as subscription:
+        running = asyncio.create_task(hub.run())
+        table = await create(client)
+        [row] = await subscription.take(5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await session.close()
+    assert str(row[1]) == table["id"]
+    assert min(session.asked) >= head
