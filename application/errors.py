@@ -42,6 +42,14 @@ class KeyReused(Refused):
     """The idempotency key was used before, for another request."""
 
 
+class LeaseLost(Exception):
+    """The time of the lease is over, or somebody else has been given the partition since."""
+
+
+class NotDelivered(Exception):
+    """Nothing was handed out at this position with this lease, or it is dealt with."""
+
+
 class VersionMismatch(Exception):
     """The caller's precondition names a version that is not the present one."""
 

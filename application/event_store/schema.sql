@@ -320,6 +320,28 @@ LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 RETURN (SELECT coalesce(max(position), 0) FROM event_store.events);
 
+-- The last position before a moment, 0 = none: moments and positions have the same order.
+CREATE OR REPLACE FUNCTION event_store.position_before(moment timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    before bigint := 0;
+    after bigint := event_store.head() + 1;
+    middle bigint;
+BEGIN
+    WHILE after - before > 1 LOOP
+        middle := before + (after - before) / 2;
+        IF (SELECT recorded_at < moment FROM event_store.events WHERE position = middle) THEN
+            before := middle;
+        ELSE
+            after := middle;
+        END IF;
+    END LOOP;
+    RETURN before;
+END
+$$;
+
 -- The table as the event-sourcing library's own recorder names it, for its tools.
 CREATE OR REPLACE VIEW event_store.dynamic_tables_events AS
 SELECT originator_id, originator_version::bigint, topic, state, position AS notification_id
@@ -354,7 +376,8 @@ GRANT SELECT ON event_store.topics TO dynamic_tables_projector;
 GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb, integer)
    TO dynamic_tables_api, dynamic_tables_projector;
-GRANT EXECUTE ON FUNCTION event_store.head() TO dynamic_tables_api;
+GRANT EXECUTE ON FUNCTION event_store.head(), event_store.position_before(timestamptz)
+   TO dynamic_tables_api, dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.isolate(regclass, name) TO dynamic_tables_projector;
 
 -- Functions and views that act for all companies belong to the role that may.

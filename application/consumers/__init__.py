@@ -1,0 +1,1 @@
+"""Checkpoints that the service keeps for those who follow its events."""

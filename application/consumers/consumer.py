@@ -1,0 +1,95 @@
+"""A consumer: what it wants to follow, in how many shares, and on which terms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from domain.errors import NotFound
+
+Connection = AsyncConnection[TupleRow]
+
+FIND = """
+SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
+       created_by, created_at
+  FROM consumers.consumers
+ WHERE company_id = %(company_id)s AND name = %(name)s
+"""
+FIND_FOR_UPDATE = f"{FIND}   FOR UPDATE"
+OF_WEBHOOK = """
+SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
+       created_by, created_at
+  FROM consumers.consumers
+ WHERE company_id = %(company_id)s AND id = %(id)s AND name IS NULL
+"""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a consumer is told of, and how.
+
+    `topics`, `originator_id`: None = all. `partitions`: how many may read at once, each the events
+    of other aggregates. `lease_seconds`: for which a reader is waited for. `max_attempts`: to deal
+    with an event, until its aggregate is parked.
+    """
+
+    topics: frozenset[str] | None = None
+    originator_id: UUID | None = None
+    partitions: int = 1
+    lease_seconds: int = 60
+    max_attempts: int = 10
+
+    def params(self) -> dict[str, Any]:
+        """The columns of the same names."""
+        topics = None if self.topics is None else sorted(self.topics)
+        return vars(self) | {"topics": topics}
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """One that exists; `name` is None for the one behind a webhook."""
+
+    id: UUID
+    company_id: UUID
+    name: str | None
+    terms: Terms
+    created_by: UUID
+    created_at: datetime
+
+
+async def find(
+    connection: Connection, company_id: UUID, name: str, *, for_update: bool = False
+) -> Consumer:
+    """The consumer of a name.
+
+    Raises:
+        NotFound.
+    """
+    query = FIND_FOR_UPDATE if for_update else FIND
+    return await _one(connection, query, {"company_id": company_id, "name": name})
+
+
+async def behind_webhook(connection: Connection, company_id: UUID, id: UUID) -> Consumer:
+    """The consumer of a webhook's id.
+
+    Raises:
+        NotFound.
+    """
+    return await _one(connection, OF_WEBHOOK, {"company_id": company_id, "id": id})
+
+
+async def _one(connection: Connection, query: str, params: dict[str, Any]) -> Consumer:
+    row = await (await connection.execute(query.encode(), params)).fetchone()
+    if row is None:
+        raise NotFound
+    return _consumer(row)
+
+
+def _consumer(row: Sequence[Any]) -> Consumer:
+    id, company_id, name, topics, *terms, created_by, created_at = row
+    wanted = None if topics is None else frozenset(topics)
+    return Consumer(id, company_id, name, Terms(wanted, *terms), created_by, created_at)

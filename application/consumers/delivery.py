@@ -1,0 +1,371 @@
+"""Handing out events under a lease, and taking the answer: dealt with, or refused.
+
+Everybody who reads has a partition to themselves for as long as their lease lasts, so the events of
+an aggregate are dealt with one after the other. Of each it is known up to where; what was handed
+out and not acknowledged is handed out again. An event that is refused holds back those of its own
+aggregate alone. All of this runs in the caller's transaction, which names the company.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from application.consumers.consumer import Connection, Consumer
+from application.errors import LeaseLost, NotDelivered
+from application.event_feed import Rewound
+
+SCAN = 2_000  # events looked at with one query
+SCANS = 10  # queries for one partition, until another is looked at
+LONGEST_BACKOFF = 60  # seconds
+
+# Which partitions nobody reads and may have something, or are ahead of the store: a backup was
+# restored. The one most behind comes first.
+FREE = """
+SELECT p.partition
+  FROM consumers.partitions p
+ WHERE p.company_id = %(company_id)s AND p.consumer_id = %(consumer_id)s
+   AND (p.leased_until IS NULL OR p.leased_until <= coalesce(%(now)s, clock_timestamp()))
+   AND (p.position <> (SELECT coalesce(max(position), 0) FROM event_store.events
+                        WHERE company_id = %(company_id)s)
+        OR (p.event_id IS NOT NULL
+            AND NOT EXISTS (SELECT FROM event_store.events e
+                             WHERE e.company_id = %(company_id)s AND e.event_id = p.event_id))
+        OR EXISTS (SELECT FROM consumers.held h
+                    WHERE h.company_id = %(company_id)s AND h.consumer_id = p.consumer_id
+                      AND h.retry_at <= coalesce(%(now)s, clock_timestamp())
+                      AND consumers.partition_of(h.originator_id, %(partitions)s) = p.partition))
+ ORDER BY p.position, p.partition
+"""
+TAKE = """
+SELECT p.position, p.event_id
+  FROM consumers.partitions p
+ WHERE p.company_id = %(company_id)s AND p.consumer_id = %(consumer_id)s
+   AND p.partition = %(partition)s
+   AND (p.leased_until IS NULL OR p.leased_until <= coalesce(%(now)s, clock_timestamp()))
+   FOR UPDATE SKIP LOCKED
+"""
+KNOWN = """
+SELECT FROM event_store.events WHERE company_id = %(company_id)s AND event_id = %(event_id)s
+"""
+DUE = """
+SELECT originator_id, position
+  FROM consumers.held
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
+   AND retry_at <= coalesce(%(now)s, clock_timestamp())
+   AND consumers.partition_of(originator_id, %(partitions)s) = %(partition)s
+ ORDER BY retry_at, originator_id
+ LIMIT 1
+"""
+HELD_EVENTS = """
+SELECT position, originator_id, originator_version, topic, state, event_id
+  FROM event_store.events
+ WHERE company_id = %(company_id)s AND originator_id = %(originator_id)s
+   AND position > %(after)s AND position <= %(until)s
+   AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
+ ORDER BY originator_version
+ LIMIT %(limit)s
+"""
+NEXT_EVENTS = """
+WITH scanned AS MATERIALIZED (
+    SELECT position, originator_id, originator_version, topic, state, event_id
+      FROM event_store.events
+     WHERE company_id = %(company_id)s AND position > %(after)s
+     ORDER BY position
+     LIMIT %(scan)s
+), matched AS MATERIALIZED (
+    SELECT *
+      FROM scanned s
+     WHERE consumers.partition_of(originator_id, %(partitions)s) = %(partition)s
+       AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
+       AND (%(originator_id)s::uuid IS NULL OR originator_id = %(originator_id)s::uuid)
+       AND NOT EXISTS (SELECT FROM consumers.held h
+                        WHERE h.company_id = %(company_id)s AND h.consumer_id = %(consumer_id)s
+                          AND h.originator_id = s.originator_id)
+     ORDER BY position
+     LIMIT %(limit)s
+)
+SELECT seen.*, matched.*
+  FROM (SELECT count(*) AS count, max(position) AS last FROM scanned) AS seen
+  LEFT JOIN matched ON true
+ ORDER BY matched.position
+"""
+LEASE = """
+UPDATE consumers.partitions
+   SET lease = %(lease)s, owner = %(owner)s, sequence = %(sequence)s,
+       leased_until = coalesce(%(now)s, clock_timestamp()) + make_interval(secs => %(seconds)s),
+       delivered = %(delivered)s, scanned = %(scanned)s
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
+   AND partition = %(partition)s
+RETURNING leased_until
+"""
+MOVE = """
+UPDATE consumers.partitions p
+   SET position = %(position)s,
+       event_id = coalesce((SELECT event_id FROM event_store.events e
+                             WHERE e.company_id = %(company_id)s AND e.position <= %(position)s
+                             ORDER BY e.position DESC LIMIT 1), p.event_id)
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
+   AND partition = %(partition)s
+"""
+LEASED = """
+SELECT partition, position, sequence, delivered, scanned,
+       leased_until IS NULL,
+       coalesce(leased_until, 'infinity') > coalesce(%(now)s, clock_timestamp())
+  FROM consumers.partitions
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
+   FOR UPDATE
+"""
+EXTEND = """
+UPDATE consumers.partitions
+   SET leased_until = coalesce(%(now)s, clock_timestamp()) + make_interval(secs => %(seconds)s)
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
+"""
+GIVE_BACK = """
+UPDATE consumers.partitions SET leased_until = NULL
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
+"""
+MOVE_HELD = """
+UPDATE consumers.held
+   SET position = greatest(position, %(position)s),
+       attempts = CASE WHEN failed <= %(position)s THEN 0 ELSE attempts END
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
+   AND originator_id = %(originator_id)s
+"""
+LET_GO = """
+DELETE FROM consumers.held
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
+   AND originator_id = %(originator_id)s
+"""
+# Whose event is at a position, if it was handed out with this lease and is not acknowledged.
+REFUSED = """
+SELECT e.originator_id
+  FROM event_store.events e
+  LEFT JOIN consumers.held h
+    ON h.company_id = e.company_id AND h.consumer_id = %(consumer_id)s
+   AND h.originator_id = e.originator_id
+ WHERE e.company_id = %(company_id)s AND e.position = %(failed)s
+   AND e.position <= %(delivered)s
+   AND e.position > coalesce(h.position, %(position)s)
+   AND h.originator_id IS NOT DISTINCT FROM %(sequence)s::uuid
+   AND (%(topics)s::text[] IS NULL OR e.topic = ANY(%(topics)s::text[]))
+   AND (%(of)s::uuid IS NULL OR e.originator_id = %(of)s::uuid)
+   AND consumers.partition_of(e.originator_id, %(partitions)s) = %(partition)s
+"""
+# An event that is refused again counts on; another one of the same aggregate begins anew.
+HOLD = """
+INSERT INTO consumers.held AS h (
+       consumer_id, company_id, originator_id, position, failed, attempts, error, retry_at, held_at)
+VALUES (%(consumer_id)s, %(company_id)s, %(originator_id)s, %(position)s, %(failed)s, 1,
+        %(error)s, 'infinity', coalesce(%(now)s, clock_timestamp()))
+    ON CONFLICT (consumer_id, originator_id) DO UPDATE
+   SET attempts = CASE WHEN h.failed = excluded.failed THEN h.attempts + 1 ELSE 1 END,
+       failed = excluded.failed, error = excluded.error, held_at = excluded.held_at
+RETURNING attempts
+"""
+RETRY = """
+UPDATE consumers.held
+   SET retry_at = coalesce(coalesce(%(now)s, clock_timestamp())
+                           + make_interval(secs => %(seconds)s::double precision), 'infinity')
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
+   AND originator_id = %(originator_id)s
+"""
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Events that were handed out to one reader: acknowledge `position` when all are dealt with.
+
+    `rows`: as the feed reads them. `leased_until`: the reader's time is over then.
+    """
+
+    lease: UUID
+    partition: int
+    rows: Sequence[Row]
+    position: int
+    leased_until: datetime
+
+
+@dataclass(frozen=True)
+class _Lease:
+    partition: int
+    position: int
+    sequence: UUID | None
+    delivered: int
+    scanned: int
+    returned: bool
+
+
+@dataclass(frozen=True)
+class _Handout:
+    """What can be handed out of a partition, and up to where there is nothing else."""
+
+    rows: Sequence[Row]
+    scanned: int
+    sequence: UUID | None = None
+
+
+class Reader:
+    """Whoever deals with the events of a consumer, in a transaction of theirs.
+
+    `now`: the moment to decide by; None = the database's own clock.
+    """
+
+    def __init__(
+        self, connection: Connection, consumer: Consumer, now: datetime | None = None
+    ) -> None:
+        self._connection = connection
+        self._consumer = consumer
+        self._params = {
+            "company_id": consumer.company_id,
+            "consumer_id": consumer.id,
+            "partitions": consumer.terms.partitions,
+            "topics": consumer.terms.params()["topics"],
+            "now": now,
+        }
+
+    async def fetch(self, owner: UUID, limit: int, seconds: float | None = None) -> Delivery | None:
+        """The next events of some partition that nobody reads; None = there are none.
+
+        Raises:
+            Rewound: what was dealt with is not in the store any more.
+        """
+        for [partition] in await self._all(FREE):
+            for position, event_id in await self._all(TAKE, partition=partition):
+                found = await self._next(partition, position, event_id, limit)
+                if found.rows:
+                    return await self._lease(partition, found, owner, seconds)
+        return None
+
+    async def ack(self, lease: UUID, position: int) -> None:
+        """All that was handed out up to a position is dealt with; the lease begins anew, or ends.
+
+        Raises:
+            LeaseLost: its time is over, or somebody else has the partition now.
+            NotDelivered: nothing was handed out there.
+        """
+        leased = await self._leased(lease)
+        if leased.returned:
+            if position > leased.position:
+                raise LeaseLost
+            return
+        if position > leased.scanned:
+            raise NotDelivered
+        is_all = position >= leased.delivered
+        if leased.sequence:
+            await self._run(MOVE_HELD, position=position, originator_id=leased.sequence)
+        elif position > leased.position:
+            await self._move(leased.partition, leased.scanned if is_all else position)
+        if is_all:
+            await self._run(GIVE_BACK, lease=lease)
+        else:
+            await self._run(EXTEND, lease=lease, seconds=self._consumer.terms.lease_seconds)
+
+    async def nack(
+        self, lease: UUID, failed: int, error: str | None, retry_after: float | None = None
+    ) -> int:
+        """The event at a position was refused: its aggregate waits; the lease ends.
+
+        `retry_after`: seconds; None = a second, and twice as long each time. Returns how often it
+        was tried; at the most that the terms allow, the aggregate is parked.
+
+        Raises:
+            LeaseLost, NotDelivered: as `ack`.
+        """
+        leased = await self._leased(lease)
+        if leased.returned:
+            raise LeaseLost
+        originator_id = await self._refused(leased, failed)
+        held = await self._first(
+            HOLD, originator_id=originator_id, failed=failed, position=leased.position, error=error
+        )
+        attempts: int = held[0] if held else 0
+        seconds = self._patience(attempts, retry_after)
+        await self._run(RETRY, originator_id=originator_id, seconds=seconds)
+        await self._run(GIVE_BACK, lease=lease)
+        return attempts
+
+    async def _next(
+        self, partition: int, position: int, event_id: UUID | None, limit: int
+    ) -> _Handout:
+        """What a partition has: what was held and is due comes first."""
+        if event_id and await self._first(KNOWN, event_id=event_id) is None:
+            raise Rewound
+        named = {"partition": partition, "limit": limit}
+        while due := await self._first(DUE, **named):
+            originator_id, after = due
+            rows = await self._all(
+                HELD_EVENTS, **named, originator_id=originator_id, after=after, until=position
+            )
+            if rows:
+                return _Handout(rows, rows[-1][0], originator_id)
+            await self._run(LET_GO, originator_id=originator_id)
+        return await self._ahead(position, named)
+
+    async def _ahead(self, position: int, named: dict[str, int]) -> _Handout:
+        """The next events above a position; what is of no interest is passed over for good."""
+        scanned = position
+        for _ in range(SCANS):
+            found = await self._all(
+                NEXT_EVENTS, **named, after=scanned, scan=SCAN,
+                originator_id=self._consumer.terms.originator_id,
+            )  # fmt: skip
+            count, last, *_ = found[0]
+            rows = [row[2:] for row in found if row[2] is not None]
+            if rows:
+                full = len(rows) == named["limit"]
+                return _Handout(rows, rows[-1][0] if full else last)
+            scanned = last or scanned
+            if count < SCAN:
+                break
+        if scanned > position:
+            await self._move(named["partition"], scanned)
+        return _Handout((), scanned)
+
+    async def _lease(
+        self, partition: int, found: _Handout, owner: UUID, seconds: float | None
+    ) -> Delivery:
+        lease = uuid4()
+        [[leased_until]] = await self._all(
+            LEASE, partition=partition, lease=lease, owner=owner, sequence=found.sequence,
+            seconds=seconds or self._consumer.terms.lease_seconds,
+            delivered=found.rows[-1][0], scanned=found.scanned,
+        )  # fmt: skip
+        return Delivery(lease, partition, found.rows, found.scanned, leased_until)
+
+    async def _leased(self, lease: UUID) -> _Lease:
+        row = await self._first(LEASED, lease=lease)
+        if row is None or not row[-1]:
+            raise LeaseLost
+        return _Lease(*row[:-1])
+
+    async def _refused(self, leased: _Lease, failed: int) -> UUID:
+        of = self._consumer.terms.originator_id
+        row = await self._first(REFUSED, **vars(leased), failed=failed, of=of)
+        if row is None:
+            raise NotDelivered
+        return UUID(str(row[0]))
+
+    def _patience(self, attempts: int, retry_after: float | None) -> float | None:
+        """Seconds until the next attempt; None = there will be none."""
+        if attempts >= self._consumer.terms.max_attempts:
+            return None
+        return min(LONGEST_BACKOFF, 2.0 ** (attempts - 1)) if retry_after is None else retry_after
+
+    async def _move(self, partition: int, position: int) -> None:
+        await self._run(MOVE, partition=partition, position=position)
+
+    async def _run(self, query: str, **params: Any) -> None:
+        await self._connection.execute(query.encode(), self._params | params)
+
+    async def _first(self, query: str, **params: Any) -> Row | None:
+        rows = await self._all(query, **params)
+        return rows[0] if rows else None
+
+    async def _all(self, query: str, **params: Any) -> Sequence[Row]:
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(query.encode(), self._params | params)
+            return await cursor.fetchall()

@@ -1,0 +1,142 @@
+"""Making consumers, changing their terms, setting them to another place, and removing them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from application.consumers.consumer import Connection, Consumer, Terms, find
+from application.event_feed import Rewound
+from domain.errors import NotFound
+
+# Whoever defines the same name at the same time waits here.
+INSERT = """
+INSERT INTO consumers.consumers (
+       id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
+       created_by)
+VALUES (%(id)s, %(company_id)s, %(name)s, %(topics)s, %(originator_id)s, %(partitions)s,
+        %(lease_seconds)s, %(max_attempts)s, %(created_by)s)
+    ON CONFLICT (company_id, name) DO NOTHING
+RETURNING id
+"""
+UPDATE = """
+UPDATE consumers.consumers
+   SET topics = %(topics)s, originator_id = %(originator_id)s, partitions = %(partitions)s,
+       lease_seconds = %(lease_seconds)s, max_attempts = %(max_attempts)s
+ WHERE company_id = %(company_id)s AND id = %(id)s
+"""
+DELETE = "DELETE FROM consumers.consumers WHERE company_id = %(company_id)s AND id = %(id)s"
+# The events up to there, the last of them, and whether the store goes that far.
+PLACE = """
+SELECT %(position)s <= event_store.head(),
+       (SELECT event_id FROM event_store.events
+         WHERE company_id = %(company_id)s AND position <= %(position)s
+         ORDER BY position DESC LIMIT 1)
+"""
+HEAD = """
+SELECT coalesce(max(position), 0) FROM event_store.events WHERE company_id = %(company_id)s
+"""
+BEFORE = "SELECT event_store.position_before(%(moment)s)"
+LOWEST = """
+SELECT min(position) FROM consumers.partitions
+ WHERE company_id = %(company_id)s AND consumer_id = %(id)s
+"""
+FORGET_PARTITIONS = """
+DELETE FROM consumers.partitions WHERE company_id = %(company_id)s AND consumer_id = %(id)s
+"""
+FORGET_HELD = """
+DELETE FROM consumers.held WHERE company_id = %(company_id)s AND consumer_id = %(id)s
+"""
+BEGIN = """
+INSERT INTO consumers.partitions (consumer_id, company_id, partition, position, event_id)
+SELECT %(id)s, %(company_id)s, partition, %(position)s, %(event_id)s
+  FROM generate_series(0, %(partitions)s - 1) AS partition
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to go on: behind a position, before a moment, or at the head when both are None."""
+
+    position: int | None = None
+    moment: datetime | None = None
+
+
+async def define(connection: Connection, consumer: Consumer, start: Place) -> tuple[Consumer, bool]:
+    """Make a consumer of this name, or give the one that exists these terms; and whether it is new.
+
+    An existing one goes on where it is. If it is shared among another number of partitions, all
+    leases end, and all go on from where the one most behind is.
+
+    Raises:
+        Rewound: the start is beyond the end of the store.
+    """
+    params = {**consumer.terms.params(), **_ids(consumer), "created_by": consumer.created_by}
+    params["name"] = consumer.name
+    if await (await connection.execute(INSERT.encode(), params)).fetchone():
+        await _begin(connection, consumer, await position_of(connection, consumer, start))
+        return consumer, True
+    known = await find(connection, consumer.company_id, str(consumer.name), for_update=True)
+    return await change(connection, known, consumer.terms), False
+
+
+async def change(connection: Connection, known: Consumer, terms: Terms) -> Consumer:
+    """Give a consumer other terms; see `define`."""
+    changed = Consumer(
+        known.id, known.company_id, known.name, terms, known.created_by, known.created_at
+    )
+    if terms == known.terms:
+        return known
+    await connection.execute(UPDATE.encode(), {**terms.params(), **_ids(known)})
+    if terms.partitions != known.terms.partitions:
+        row = await (await connection.execute(LOWEST.encode(), _ids(known))).fetchone()
+        await connection.execute(FORGET_PARTITIONS.encode(), _ids(known))
+        await _begin(connection, changed, row[0] if row else 0)
+    return changed
+
+
+async def seek(connection: Connection, consumer: Consumer, place: Place) -> None:
+    """Go on from another place: leases end, and what was held or parked is forgotten.
+
+    Raises:
+        Rewound: it is beyond the end of the store.
+    """
+    position = await position_of(connection, consumer, place)
+    await connection.execute(FORGET_PARTITIONS.encode(), _ids(consumer))
+    await connection.execute(FORGET_HELD.encode(), _ids(consumer))
+    await _begin(connection, consumer, position)
+
+
+async def remove(connection: Connection, company_id: UUID, id: UUID) -> None:
+    """Forget a consumer and all that is known of it.
+
+    Raises:
+        NotFound.
+    """
+    params = {"company_id": company_id, "id": id}
+    if (await connection.execute(DELETE.encode(), params)).rowcount == 0:
+        raise NotFound
+
+
+async def position_of(connection: Connection, consumer: Consumer, place: Place) -> int:
+    """The position behind which to go on."""
+    if place.position is not None:
+        return place.position
+    params = {"company_id": consumer.company_id, "moment": place.moment}
+    query = HEAD if place.moment is None else BEFORE
+    row = await (await connection.execute(query.encode(), params)).fetchone()
+    return int(row[0]) if row else 0
+
+
+async def _begin(connection: Connection, consumer: Consumer, position: int) -> None:
+    params: dict[str, Any] = {**_ids(consumer), "position": position}
+    row = await (await connection.execute(PLACE.encode(), params)).fetchone()
+    reached, event_id = row or (False, None)
+    if not reached:
+        raise Rewound
+    params |= {"event_id": event_id, "partitions": consumer.terms.partitions}
+    await connection.execute(BEGIN.encode(), params)
+
+
+def _ids(consumer: Consumer) -> dict[str, Any]:
+    return {"id": consumer.id, "company_id": consumer.company_id}
