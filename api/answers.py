@@ -163,12 +163,20 @@ def puts(model: Any, rehearsal: Any, *problems: str) -> Answers:
     return changed | {201: created[201]} | failures(*WRITE, *problems)
 
 
-def keeps(status: int, model: Any, rehearsal: Any, *problems: str) -> Answers:
-    """The answers of a write that records no event."""
+def keeps(status: int, model: Any, rehearsal: Any, *problems: str, puts: bool = False) -> Answers:
+    """The answers of a write that records no event; `puts`: it may also be there already."""
     answers: Answers = {200: _success("With `dryRun`: what would happen.", rehearsal, {})}
-    headers = _REPLAYED | (_LOCATION if status == 201 else {})
-    answers[status] = _success("Done.", model, headers)
+    if status == 200 or puts:
+        answers[200] = _success("Done, or with `dryRun` rehearsed.", model | rehearsal, _REPLAYED)
+    if status != 200:
+        headers = _REPLAYED | (_LOCATION if status == 201 else {})
+        answers[status] = _success("Done.", model, headers)
     return answers | failures(*WRITE, *problems)
+
+
+def done() -> Answers:
+    """The only success of a route that has nothing to show."""
+    return {204: _success("Done.", None, {})}
 
 
 _FEED = {

@@ -10,14 +10,15 @@ from starlette.responses import Response
 
 from api.answers import BODY, keeps, reads
 from api.endpoint import Call, Endpoint
-from api.key_ring import KEYS, Made, Order, Wanted
+from api.key_ring import KEYS, Made, Wanted
+from api.orders import Order, order
 from api.reading import after, page_answer, unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.scopes import ROLES, requires
 from api.tenancy_schemas import NewApiKey, PageQuery, Rotation
 from api.tenancy_views import Key, KeyPage, KeyRehearsal, NewKeyShown
 from api.views import EXAMPLE_ID
-from api.writing import idempotency, rehearsed
+from api.writing import rehearsed
 
 ADMIN = [requires("keys:write")]
 KeyId = Annotated[UUID, Path(description="The key.", examples=[EXAMPLE_ID])]
@@ -42,8 +43,8 @@ async def create_key(
     scopes = None if new.scopes is None else frozenset[str](new.scopes)
     wanted = Wanted(new.label, new.role, scopes, new.expires_at)
     _check_scopes(call, wanted)
-    order = _order(call, query, headers)
-    return _made(order, await call.services.keys.create(order, wanted))
+    ordered = order(call, query, headers)
+    return _made(ordered, await call.services.keys.create(ordered, wanted))
 
 
 @router.get("", dependencies=ADMIN, responses=reads(KeyPage, "invalid-cursor", position=False))
@@ -76,11 +77,11 @@ async def rotate_key(
     rotation: Annotated[Rotation, Body(default_factory=Rotation)],
 ) -> Response:
     """Make a key in the place of another, which goes on working for a while."""
-    order = _order(call, query, headers)
+    ordered = order(call, query, headers)
     made = await call.services.keys.rotate(
-        order, id, rotation.overlap_seconds, lambda wanted: _check_scopes(call, wanted)
+        ordered, id, rotation.overlap_seconds, lambda wanted: _check_scopes(call, wanted)
     )
-    return _made(order, made)
+    return _made(ordered, made)
 
 
 @router.delete("/{id}", status_code=204, dependencies=ADMIN,
@@ -92,18 +93,12 @@ async def revoke_key(
     headers: Annotated[KeyHeaders, Header()],
 ) -> Response:
     """Let a key in no more, within a second, everywhere. Again does nothing."""
-    order = _order(call, query, headers)
-    revoked = await call.services.keys.revoke(order, id)
-    if order.dry_run:
+    ordered = order(call, query, headers)
+    revoked = await call.services.keys.revoke(ordered, id)
+    if ordered.dry_run:
         return rehearsed("key", json.loads(revoked.json))
     replayed = {"Idempotency-Replayed": "true"} if revoked.replayed else {}
     return Response(status_code=204, headers=replayed)
-
-
-def _order(call: Call, query: WriteQuery, headers: KeyHeaders) -> Order:
-    caller = call.caller
-    key = idempotency(call, headers)
-    return Order(caller.company_id, caller.actor_id, key, query.dry_run)
 
 
 def _check_scopes(call: Call, wanted: Wanted) -> None:
@@ -112,9 +107,9 @@ def _check_scopes(call: Call, wanted: Wanted) -> None:
         call.caller.check_scope(scope)
 
 
-def _made(order: Order, made: Made) -> Response:
+def _made(ordered: Order, made: Made) -> Response:
     shown = json.loads(made.json)
-    if order.dry_run:
+    if ordered.dry_run:
         return rehearsed("key", shown)
     headers = {"Location": f"/api/keys/{made.id}"}
     if made.replayed:

@@ -16,7 +16,8 @@ from api.ids import new_id
 from api.key_ring import KeyRing
 from api.known_keys import ApiKeys
 from api.migrations import READ_MODELS
-from api.pooled import fetching
+from api.orders import Transact
+from api.pooled import Pool, fetching, transacting
 from api.progress import Progress, Watch
 from api.rate_limit import RateLimit
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
@@ -53,6 +54,7 @@ class Services:
     directory: Directory
     feed: EventFeed
     hub: EventHub
+    transact: Transact
     authenticator: Authenticator
     sessions: Sessions
     cursors: CursorSigner
@@ -79,22 +81,14 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     session = Session(conninfo)
     # When a key was used last may be lost in a crash; authentication need not wait for the disk.
     access = Session(as_role(database_url, API_ROLE, f"{LOOKUP_PLANS} -c synchronous_commit=off"))
-    pool = AsyncConnectionPool(
-        as_role(database_url, API_ROLE, KEYSET_PLANS),
-        min_size=1,
-        max_size=settings.read_connections,
-        max_waiting=500,
-        timeout=2,
-        open=False,
-        kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
-    )
+    pool, following = _pool(settings, database_url, 1), _pool(settings, database_url, 0)
     secrets: dict[str, bytes] = dict(await session.fetch(SECRETS))
     progress = {SCHEMA: Progress(), TENANCY: Progress()}
     sessions = Sessions(access, secrets["session"], settings.session_hours)
     companies, directory = Companies(store), Directory(session)
     events = Session(conninfo)
     hub = EventHub(conninfo, events)
-    async with pool:
+    async with pool, following:
         tasks = [asyncio.create_task(each.run()) for each in (Watch(conninfo, progress), hub)]
         try:
             yield Services(
@@ -107,6 +101,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 directory=directory,
                 feed=EventFeed(fetching(pool)),
                 hub=hub,
+                transact=transacting(following),
                 authenticator=Authenticator(
                     ApiKeys(access),
                     sessions,
@@ -124,6 +119,18 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
             await asyncio.gather(*tasks, return_exceptions=True)
             for part in (store, session, access, events):
                 await part.close()
+
+
+def _pool(settings: Settings, database_url: str, min_size: int) -> Pool:
+    return AsyncConnectionPool(
+        as_role(database_url, API_ROLE, KEYSET_PLANS),
+        min_size=min_size,
+        max_size=settings.read_connections,
+        max_waiting=500,
+        timeout=2,
+        open=False,
+        kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
+    )
 
 
 def _guests(

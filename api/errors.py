@@ -15,7 +15,15 @@ from starlette.responses import Response
 from api.clashes import Clash, StaleChange, clashes
 from api.problems import CATALOGUE
 from application.base import Stale
-from application.errors import AppendBusy, ContainerClosed, ContainerUnknown, Fault, KeyReused
+from application.errors import (
+    AppendBusy,
+    ContainerClosed,
+    ContainerUnknown,
+    Fault,
+    KeyReused,
+    LeaseLost,
+    NotDelivered,
+)
 from application.event_feed import Rewound
 from application.feed import feed_item, rfc3339
 from application.table_defs import SlugHeld
@@ -186,6 +194,17 @@ def _outdated(error: Stale, found: Sequence[Clash]) -> ApiError:
 @_problem.register
 def _(error: Rewound) -> ApiError:
     return ApiError("feed-rewound")
+
+
+@_problem.register
+def _(error: LeaseLost) -> ApiError:
+    return ApiError("lease-lost")
+
+
+@_problem.register
+def _(error: NotDelivered) -> ApiError:
+    detail = "was not handed out with this lease, or is dealt with"
+    return invalid([{"pointer": "/position", "code": "not-delivered", "detail": detail}])
 
 
 @_problem.register

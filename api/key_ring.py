@@ -4,20 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
-
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 
 from api import keys
 from api.errors import ApiError
-from api.idempotency import remember
-from api.ids import new_id
 from api.keys import NewKey
+from api.orders import Connection, Order, carry_out, is_repeated, remembered
 from api.scopes import ROLES
 from application.event_store.session import Session
-from application.event_store.store import IdempotencyKey
 from domain.errors import NotFound
 from projections.keyset import TIME, Listing
 
@@ -53,8 +47,6 @@ UPDATE access.api_keys
  WHERE company_id = %s AND id = %s
 """
 
-Connection = AsyncConnection[TupleRow]
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -76,24 +68,6 @@ class Made:
     replayed: bool = False
 
 
-@dataclass(frozen=True)
-class Order:
-    """Who wants a key made, and the idempotency key of the request."""
-
-    company_id: UUID
-    actor_id: UUID
-    idempotency: IdempotencyKey | None = None
-    dry_run: bool = False
-
-
-class _Rehearsed(Exception):
-    """Nothing is to be kept."""
-
-    def __init__(self, made: Made) -> None:
-        super().__init__()
-        self.made = made
-
-
 class KeyRing:
     """The keys of each company. All that is done for one sees and changes no other's."""
 
@@ -112,7 +86,7 @@ class KeyRing:
             before = await _before(connection, order, key)
             return before or await _make(connection, order, wanted, key)
 
-        return await self._ordered(order, run)
+        return await carry_out(self._session.run_as, order, run)
 
     async def find(self, company_id: UUID, id: UUID) -> str:
         """One key as JSON.
@@ -147,7 +121,7 @@ class KeyRing:
             await connection.execute(RETIRE, (overlap, order.company_id, id))
             return made
 
-        return await self._ordered(order, run)
+        return await carry_out(self._session.run_as, order, run)
 
     async def revoke(self, order: Order, id: UUID) -> Made:
         """Let a key in no more, within a second, everywhere; again does nothing.
@@ -158,38 +132,19 @@ class KeyRing:
 
         async def run(connection: Connection) -> Made:
             await _shown(connection, order.company_id, id)
-            marker = new_id()
-            replayed = await _remembered(connection, order, marker) != marker
+            replayed = await is_repeated(connection, order)
             await connection.execute(REVOKE, (order.actor_id, order.company_id, id))
             return Made(id, await _shown(connection, order.company_id, id), None, replayed)
 
-        return await self._ordered(order, run)
-
-    async def _ordered(self, order: Order, run: Any) -> Made:
-        async def unless_rehearsed(connection: Connection) -> Made:
-            made: Made = await run(connection)
-            if order.dry_run:
-                raise _Rehearsed(made)
-            return made
-
-        try:
-            return await self._session.run_as(order.company_id, unless_rehearsed)
-        except _Rehearsed as rehearsed:
-            return rehearsed.made
+        return await carry_out(self._session.run_as, order, run)
 
 
 async def _before(connection: Connection, order: Order, key: NewKey) -> Made | None:
     """What the same request made before, without its secret; otherwise it will be `key`."""
-    made_id = await _remembered(connection, order, key.id)
+    made_id = await remembered(connection, order, key.id)
     if made_id == key.id:
         return None
     return Made(made_id, await _shown(connection, order.company_id, made_id), None, replayed=True)
-
-
-async def _remembered(connection: Connection, order: Order, made: UUID) -> UUID:
-    if order.idempotency is None or order.dry_run:
-        return made
-    return await remember(connection, order.company_id, order.idempotency, made)
 
 
 async def _make(connection: Connection, order: Order, wanted: Wanted, key: NewKey) -> Made:

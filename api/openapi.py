@@ -7,8 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import tenancy_views
+from api import consumer_views, tenancy_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
+from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.event_schemas import Event, EventList
 from api.schemas import CopyOptions, NewTable, TableChanges
 from api.scopes import COOKIE
@@ -26,7 +27,8 @@ from domain.values import SETTINGS_KEYS
 _SHOWN = (
     Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health,
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
-    *tenancy_views.SHOWN, Event, EventList,
+    *tenancy_views.SHOWN, Event, EventList, *consumer_views.SHOWN,
+    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,

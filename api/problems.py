@@ -74,6 +74,15 @@ CATALOGUE = {
             " happened. Compare what you have with GET /api/tables, and follow from its position.",
         ),
         Problem(
+            "lease-lost", 409, "The lease is over",
+            "Its time ran out, or somebody else reads the partition now. Fetch again: what was not"
+            " acknowledged comes again.",
+        ),
+        Problem(
+            "limit-reached", 409, "There are too many already",
+            "Delete one that is not needed.",
+        ),
+        Problem(
             "company-removed", 409, "The company was removed",
             "The platform can restore it with POST /api/companies/{id}/restore.",
         ),

@@ -114,7 +114,7 @@ class NewApiKey(KeyPart):
         return self
 
 
-def _whole(number: Any) -> Any:
+def whole(number: Any) -> Any:
     """JSON Schema counts 60.0 among the integers."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
@@ -124,7 +124,7 @@ class Rotation(KeyPart):
 
     model_config = _example({"overlapSeconds": 86400})
 
-    overlap_seconds: Annotated[int, BeforeValidator(_whole)] = Field(
+    overlap_seconds: Annotated[int, BeforeValidator(whole)] = Field(
         86_400, ge=0, le=LONGEST_OVERLAP,
         description="How long the old key goes on working; a day by default, 30 at most.",
     )  # fmt: skip

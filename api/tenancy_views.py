@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, Field
 from pydantic.config import JsonDict
 
 from api.scopes import COMPANY_SCOPES
-from api.views import EXAMPLE_ID, WouldRecord
+from api.views import EXAMPLE_ID, WouldRecord, example, page, rehearsal
 from application.feed import rfc3339
 from domain.company import Company as CompanyAggregate
 from domain.company_details import DEFAULT_COMPANY_SETTINGS, CompanySettings
@@ -41,19 +40,6 @@ _PERSON: JsonDict = {"id": _ACTOR_ID, "kind": "user", "name": "Ada Lovelace", "e
 _TOKEN = f"dtk_{EXAMPLE_ID.replace('-', '')}_" + "0f" * 24
 
 
-def _config(example: JsonDict) -> ConfigDict:
-    return ConfigDict(alias_generator=to_camel, json_schema_extra={"examples": [example]})
-
-
-def _page(item: JsonDict) -> ConfigDict:
-    return _config({"items": [item], "nextCursor": None})
-
-
-def _rehearsal(noun: str, item: JsonDict, type_: str = "", **data: Any) -> ConfigDict:
-    events: list[Any] = [{"type": type_, "data": data}] if type_ else []
-    return _config({"dryRun": True, noun: item, "events": events})
-
-
 class Made(BaseModel):
     """Who made it, who changed it last, and when."""
 
@@ -67,7 +53,7 @@ class Made(BaseModel):
 class Workspace(Made):
     """A workspace of the company."""
 
-    model_config = _config(_WORKSPACE)
+    model_config = example(_WORKSPACE)
 
     id: UUID
     company_id: UUID
@@ -78,7 +64,7 @@ class Workspace(Made):
 class WorkspacePage(BaseModel):
     """One page of workspaces."""
 
-    model_config = _page(_WORKSPACE)
+    model_config = page(_WORKSPACE)
 
     items: list[Workspace]
     next_cursor: str | None
@@ -87,7 +73,7 @@ class WorkspacePage(BaseModel):
 class WorkspaceRehearsal(BaseModel):
     """What a write with `dryRun` would do; nothing was stored."""
 
-    model_config = _rehearsal(
+    model_config = rehearsal(
         "workspace", _WORKSPACE, "dynamic-tables.workspace.renamed.v1",
         workspaceId=EXAMPLE_ID, name="Sales",
     )  # fmt: skip
@@ -100,7 +86,7 @@ class WorkspaceRehearsal(BaseModel):
 class Company(Made):
     """A company."""
 
-    model_config = _config(_COMPANY)
+    model_config = example(_COMPANY)
 
     id: UUID
     name: str
@@ -112,7 +98,7 @@ class Company(Made):
 class CompanyPage(BaseModel):
     """One page of companies."""
 
-    model_config = _page(_COMPANY)
+    model_config = page(_COMPANY)
 
     items: list[Company]
     next_cursor: str | None
@@ -121,7 +107,7 @@ class CompanyPage(BaseModel):
 class CompanyRehearsal(BaseModel):
     """What a write with `dryRun` would do; nothing was stored."""
 
-    model_config = _rehearsal(
+    model_config = rehearsal(
         "company", _COMPANY, "dynamic-tables.company.renamed.v1", name="Example Ltd"
     )
 
@@ -133,7 +119,7 @@ class CompanyRehearsal(BaseModel):
 class Key(BaseModel):
     """An API key, without its secret."""
 
-    model_config = _config(_KEY)
+    model_config = example(_KEY)
 
     id: UUID
     label: str
@@ -150,7 +136,7 @@ class Key(BaseModel):
 class NewKeyShown(Key):
     """A new API key."""
 
-    model_config = _config({**_KEY, "key": _TOKEN})
+    model_config = example({**_KEY, "key": _TOKEN})
 
     key: str | None = Field(
         None,
@@ -161,7 +147,7 @@ class NewKeyShown(Key):
 class KeyPage(BaseModel):
     """One page of keys, oldest first."""
 
-    model_config = _page(_KEY)
+    model_config = page(_KEY)
 
     items: list[Key]
     next_cursor: str | None
@@ -170,7 +156,7 @@ class KeyPage(BaseModel):
 class KeyRehearsal(BaseModel):
     """What a write with `dryRun` would do; nothing was stored."""
 
-    model_config = _rehearsal("key", _KEY)
+    model_config = rehearsal("key", _KEY)
 
     dry_run: Literal[True]
     key: Key
@@ -180,7 +166,7 @@ class KeyRehearsal(BaseModel):
 class Person(BaseModel):
     """Somebody who acts in the company, by key or in person."""
 
-    model_config = _config(_PERSON)
+    model_config = example(_PERSON)
 
     id: UUID = Field(description="The actor of events.")
     kind: Literal["user", "key"]
@@ -191,7 +177,7 @@ class Person(BaseModel):
 class PersonPage(BaseModel):
     """One page of people."""
 
-    model_config = _page(_PERSON)
+    model_config = page(_PERSON)
 
     items: list[Person]
     next_cursor: str | None
@@ -200,7 +186,7 @@ class PersonPage(BaseModel):
 class PersonRehearsal(BaseModel):
     """What a write with `dryRun` would do; nothing was stored."""
 
-    model_config = _rehearsal("person", _PERSON)
+    model_config = rehearsal("person", _PERSON)
 
     dry_run: Literal[True]
     person: Person
@@ -223,7 +209,7 @@ class Actor(Named):
 class Me(BaseModel):
     """Who is calling, for which company, and what they may do."""
 
-    model_config = _config(
+    model_config = example(
         {
             "actor": {"id": _ACTOR_ID, "name": "Ada Lovelace", "kind": "user"},
             "company": {"id": _COMPANY_ID, "name": "Example Ltd"},

@@ -33,6 +33,22 @@ EXAMPLE_TABLE: JsonDict = {
 }
 
 
+def example(shown: JsonDict) -> ConfigDict:
+    """The configuration of a model, with what it looks like."""
+    return ConfigDict(alias_generator=to_camel, json_schema_extra={"examples": [shown]})
+
+
+def page(item: JsonDict) -> ConfigDict:
+    """The same for a page of a list, with one of its items."""
+    return example({"items": [item], "nextCursor": None})
+
+
+def rehearsal(noun: str, item: JsonDict, type_: str = "", **data: Any) -> ConfigDict:
+    """The same for what a write would do: a noun as it would be, and an event with its data."""
+    events: list[Any] = [{"type": type_, "data": data}] if type_ else []
+    return example({"dryRun": True, noun: item, "events": events})
+
+
 class Table(BaseModel):
     """A table definition."""
 

@@ -20,6 +20,17 @@ SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, m
  WHERE company_id = %(company_id)s AND name = %(name)s
 """
 FIND_FOR_UPDATE = f"{FIND}   FOR UPDATE"
+ALL = """
+SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
+       created_by, created_at
+  FROM consumers.consumers
+ WHERE company_id = %(company_id)s AND name IS NOT NULL
+ ORDER BY name
+"""
+COUNT = """
+SELECT count(*) FROM consumers.consumers
+ WHERE company_id = %(company_id)s AND (name IS NULL) = %(of_webhooks)s
+"""
 OF_WEBHOOK = """
 SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
        created_by, created_at
@@ -71,6 +82,19 @@ async def find(
     """
     query = FIND_FOR_UPDATE if for_update else FIND
     return await _one(connection, query, {"company_id": company_id, "name": name})
+
+
+async def named(connection: Connection, company_id: UUID) -> Sequence[Consumer]:
+    """All consumers of a company, by name."""
+    rows = await connection.execute(ALL.encode(), {"company_id": company_id})
+    return [_consumer(row) for row in await rows.fetchall()]
+
+
+async def count(connection: Connection, company_id: UUID, *, of_webhooks: bool) -> int:
+    """How many there are in a company: with a name, or behind its webhooks."""
+    params = {"company_id": company_id, "of_webhooks": of_webhooks}
+    row = await (await connection.execute(COUNT.encode(), params)).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def behind_webhook(connection: Connection, company_id: UUID, id: UUID) -> Consumer:

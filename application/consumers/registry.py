@@ -1,6 +1,6 @@
 """Making consumers, changing their terms, setting them to another place, and removing them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ INSERT INTO consumers.consumers (
 VALUES (%(id)s, %(company_id)s, %(name)s, %(topics)s, %(originator_id)s, %(partitions)s,
         %(lease_seconds)s, %(max_attempts)s, %(created_by)s)
     ON CONFLICT (company_id, name) DO NOTHING
-RETURNING id
+RETURNING created_at
 """
 UPDATE = """
 UPDATE consumers.consumers
@@ -62,7 +62,18 @@ class Place:
     moment: datetime | None = None
 
 
-async def define(connection: Connection, consumer: Consumer, start: Place) -> tuple[Consumer, bool]:
+@dataclass(frozen=True)
+class Definition:
+    """A consumer that somebody wants: its name (None: of a webhook), terms, and where it begins."""
+
+    company_id: UUID
+    name: str | None
+    terms: Terms
+    created_by: UUID
+    start: Place
+
+
+async def define(connection: Connection, wanted: Definition, id: UUID) -> tuple[Consumer, bool]:
     """Make a consumer of this name, or give the one that exists these terms; and whether it is new.
 
     An existing one goes on where it is. If it is shared among another number of partitions, all
@@ -71,20 +82,23 @@ async def define(connection: Connection, consumer: Consumer, start: Place) -> tu
     Raises:
         Rewound: the start is beyond the end of the store.
     """
-    params = {**consumer.terms.params(), **_ids(consumer), "created_by": consumer.created_by}
-    params["name"] = consumer.name
-    if await (await connection.execute(INSERT.encode(), params)).fetchone():
-        await _begin(connection, consumer, await position_of(connection, consumer, start))
-        return consumer, True
-    known = await find(connection, consumer.company_id, str(consumer.name), for_update=True)
-    return await change(connection, known, consumer.terms), False
+    params = {
+        **wanted.terms.params(),
+        "id": id, "company_id": wanted.company_id, "name": wanted.name,
+        "created_by": wanted.created_by,
+    }  # fmt: skip
+    row = await (await connection.execute(INSERT.encode(), params)).fetchone()
+    if row is None:
+        known = await find(connection, wanted.company_id, str(wanted.name), for_update=True)
+        return await change(connection, known, wanted.terms), False
+    consumer = Consumer(id, wanted.company_id, wanted.name, wanted.terms, wanted.created_by, row[0])
+    await _begin(connection, consumer, await position_of(connection, consumer, wanted.start))
+    return consumer, True
 
 
 async def change(connection: Connection, known: Consumer, terms: Terms) -> Consumer:
     """Give a consumer other terms; see `define`."""
-    changed = Consumer(
-        known.id, known.company_id, known.name, terms, known.created_by, known.created_at
-    )
+    changed = replace(known, terms=terms)
     if terms == known.terms:
         return known
     await connection.execute(UPDATE.encode(), {**terms.params(), **_ids(known)})

@@ -1,8 +1,11 @@
 """How far a consumer is, who reads for it, and what it lacks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from psycopg.rows import TupleRow
 
 from application.consumers.consumer import Connection, Consumer
 
@@ -53,16 +56,10 @@ class PartitionStanding:
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a consumer is behind.
-
-    `events`, `seconds`: what it has not acknowledged, and the age of the oldest of that; what is
-    held or parked is counted apart, by aggregate. More than 100,000 events are not counted.
-    """
+    """How far a consumer is; what is held or parked is counted by aggregate."""
 
     partitions: list[PartitionStanding]
     head: int
-    events: int
-    seconds: float
     parked: int
     retrying: int
 
@@ -72,17 +69,34 @@ class Standing:
         return min(each.position for each in self.partitions)
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What a consumer has not acknowledged, and the age in seconds of the oldest of that.
+
+    Without what is held or parked. More than 100,000 events are not counted.
+    """
+
+    events: int
+    seconds: float
+
+
 async def standing(connection: Connection, consumer: Consumer) -> Standing:
     """How far a consumer is now."""
+    rows = await _all(connection, PARTITIONS, consumer)
+    [(head, parked, retrying)] = await _all(connection, HEAD_AND_HELD, consumer)
+    return Standing([PartitionStanding(*row) for row in rows], head, parked, retrying)
+
+
+async def behind(connection: Connection, consumer: Consumer) -> Behind:
+    """How far it is behind."""
+    [(events, seconds)] = await _all(connection, LAG, consumer)
+    return Behind(events, round(seconds or 0.0, 3))
+
+
+async def _all(connection: Connection, query: str, consumer: Consumer) -> Sequence[TupleRow]:
     params = {
         **consumer.terms.params(),
         "company_id": consumer.company_id, "consumer_id": consumer.id, "counted": COUNTED,
     }  # fmt: skip
     async with connection.cursor(binary=True) as cursor:
-        rows = await (await cursor.execute(PARTITIONS.encode(), params)).fetchall()
-        partitions = [PartitionStanding(*row) for row in rows]
-        [(events, seconds)] = await (await cursor.execute(LAG.encode(), params)).fetchall()
-        [(head, parked, retrying)] = await (
-            await cursor.execute(HEAD_AND_HELD.encode(), params)
-        ).fetchall()
-    return Standing(partitions, head, events, round(seconds or 0.0, 3), parked, retrying)
+        return await (await cursor.execute(query.encode(), params)).fetchall()

@@ -15,7 +15,7 @@ from api.roles import API_ROLE, as_role
 from application.consumers import held
 from application.consumers.consumer import Consumer, Terms, find
 from application.consumers.delivery import Delivery, Reader
-from application.consumers.registry import Place, change, define, seek
+from application.consumers.registry import Definition, Place, change, define, seek
 from application.event_store.session import ACT_AS, companies
 
 APPEND = """
@@ -64,9 +64,8 @@ class Company:
 
     async def define(self, terms: Terms, start: Place | None = None) -> Consumer:
         """Make the consumer, or give it other terms."""
-        wanted = Consumer(uuid4(), self.id, NAME, terms, uuid4(), self.now)
-        beginning = start or Place(0)
-        consumer, _ = await self.act(lambda c: define(c, wanted, beginning))
+        wanted = Definition(self.id, NAME, terms, uuid4(), start or Place(0))
+        consumer, _ = await self.act(lambda c: define(c, wanted, uuid4()))
         return consumer
 
     async def _with_consumer(

@@ -1,0 +1,104 @@
+"""Reading as a consumer over HTTP: events under a lease, and what became of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.answers import BODY, EVERY, done, failures, found
+from api.consumer_schemas import (
+    Acknowledgement,
+    Fetch,
+    Refusal,
+)
+from api.consumer_views import (
+    Delivered,
+    Refused,
+    delivered,
+)
+from api.consuming import JSON, OWN, Name, with_consumer
+from api.endpoint import Call, Endpoint
+from api.event_hub import CutOff
+from api.orders import Connection
+from api.scopes import requires
+from application.consumers.consumer import Consumer as Consuming
+from application.consumers.delivery import Delivery, Reader
+from application.event_feed import Wanted
+
+READ_TOO = [requires("consumers:write", "events:read")]
+POLL = 1.0  # seconds; leases end and refused events are due without anybody telling
+
+router = APIRouter(
+    prefix="/api/consumers",
+    tags=["consumers"],
+    route_class=Endpoint,
+    generate_unique_id_function=lambda route: route.name,
+)
+
+
+@router.post("/{name}/fetch", dependencies=READ_TOO,
+             responses=found(Delivered) | failures(*EVERY, *BODY, "not-found", "csrf",
+                                                   "feed-rewound"))  # fmt: skip
+async def fetch_events(
+    call: Call, name: Name, wanted: Annotated[Fetch, Body(default_factory=Fetch)]
+) -> Response:
+    """Take the next events of a partition that nobody else reads, for the time of a lease."""
+    company_id, owner = call.caller.company_id, call.caller.actor_id
+
+    async def run(connection: Connection, consumer: Consuming) -> Delivery | None:
+        return await Reader(connection, consumer).fetch(owner, wanted.limit)
+
+    delivery = await with_consumer(call, name, run)
+    if delivery is None and wanted.wait:
+        delivery = await _first_to_come(call, wanted.wait, lambda: with_consumer(call, name, run))
+    return Response(to_json(delivered(company_id, delivery)), media_type=JSON)
+
+
+@router.post("/{name}/ack", status_code=204, dependencies=OWN,
+             responses=done() | failures(*EVERY, *BODY, "not-found", "csrf",
+                                         "lease-lost"))  # fmt: skip
+async def acknowledge_events(
+    call: Call, name: Name, said: Annotated[Acknowledgement, Body()]
+) -> Response:
+    """Say up to where events are dealt with. Less than all of the lease: it begins anew."""
+
+    async def run(connection: Connection, consumer: Consuming) -> None:
+        await Reader(connection, consumer).ack(said.lease, said.position)
+
+    await with_consumer(call, name, run)
+    return Response(status_code=204)
+
+
+@router.post("/{name}/nack", dependencies=OWN,
+             responses=found(Refused) | failures(*EVERY, *BODY, "not-found", "csrf",
+                                                 "lease-lost"))  # fmt: skip
+async def refuse_event(call: Call, name: Name, said: Annotated[Refusal, Body()]) -> Response:
+    """Say that an event cannot be dealt with: its table waits, the lease ends, the rest goes on."""
+
+    async def run(connection: Connection, consumer: Consuming) -> dict[str, Any]:
+        reader = Reader(connection, consumer)
+        attempts = await reader.nack(
+            said.lease, said.position, said.error, said.retry_after_seconds
+        )
+        return {"attempts": attempts, "parked": attempts >= consumer.terms.max_attempts}
+
+    return Response(to_json(await with_consumer(call, name, run)), media_type=JSON)
+
+
+async def _first_to_come(
+    call: Call, seconds: float, fetch: Callable[[], Awaitable[Delivery | None]]
+) -> Delivery | None:
+    """What can be handed out first within so many seconds; no connection is held meanwhile."""
+    company_id, now = call.caller.company_id, asyncio.get_running_loop().time
+    deadline = now() + seconds
+    head = (await call.services.feed.read(Wanted(company_id), 0, 1)).head
+    with call.services.hub.subscribed(company_id, head) as subscription:
+        while (delivery := await fetch()) is None and (left := deadline - now()) > 0:
+            try:
+                await subscription.take(min(left, POLL))
+            except CutOff:
+                break
+    return delivery

@@ -1,0 +1,137 @@
+"""Consumers over HTTP: checkpoints that the service keeps for those who follow its events."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Query
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.answers import BODY, keeps, reads
+from api.consumer_schemas import (
+    ConsumerTerms,
+    Seek,
+)
+from api.consumer_views import (
+    Consumer,
+    ConsumerPage,
+    ConsumerRehearsal,
+    summary,
+)
+from api.consuming import JSON, OWN, Name, change_consumer, replayed, view, with_consumer
+from api.endpoint import Call, Endpoint
+from api.errors import ApiError
+from api.ids import new_id
+from api.orders import Connection, carry_out, is_repeated, order
+from api.reading import unless_known
+from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
+from api.writing import rehearsed
+from application.consumers import registry
+from application.consumers.consumer import Consumer as Consuming
+from application.consumers.consumer import Terms, count, named
+from application.consumers.registry import Definition, Place
+from application.consumers.standing import standing
+
+MOST = 100  # consumers of a company
+
+router = APIRouter(
+    prefix="/api/consumers",
+    tags=["consumers"],
+    route_class=Endpoint,
+    generate_unique_id_function=lambda route: route.name,
+)
+
+
+@router.get("", dependencies=OWN, responses=reads(ConsumerPage, position=False))
+async def list_consumers(call: Call, headers: Annotated[CacheHeaders, Header()]) -> Response:
+    """List the consumers of the company, by name."""
+
+    async def run(connection: Connection) -> list[dict[str, Any]]:
+        consumers = await named(connection, call.caller.company_id)
+        return [summary(each, await standing(connection, each)) for each in consumers]
+
+    items = await call.services.transact(call.caller.company_id, run)
+    return unless_known(headers, to_json({"items": items, "nextCursor": None}))
+
+
+@router.put("/{name}", dependencies=OWN,
+            responses=keeps(201, Consumer, ConsumerRehearsal, *BODY, "limit-reached",
+                            "feed-rewound", puts=True))  # fmt: skip
+async def put_consumer(
+    call: Call,
+    name: Name,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[KeyHeaders, Header()],
+    terms: Annotated[ConsumerTerms, Body()],
+) -> Response:
+    """Make a consumer, or give the one of this name other terms: it goes on where it is."""
+    ordered = order(call, query, headers)
+    wanted = Definition(
+        ordered.company_id, name, _terms(terms), ordered.actor_id, _place(terms.start)
+    )
+
+    async def run(connection: Connection) -> tuple[dict[str, Any], bool, bool]:
+        repeated = await is_repeated(connection, ordered)
+        consumer, is_new = await registry.define(connection, wanted, new_id())
+        if is_new and await count(connection, ordered.company_id, of_webhooks=False) > MOST:
+            raise ApiError("limit-reached", f"There are {MOST} consumers already.")
+        return await view(connection, consumer), is_new, repeated
+
+    view, is_new, repeated = await carry_out(call.services.transact, ordered, run)
+    if ordered.dry_run:
+        return rehearsed("consumer", view)
+    headers_ = replayed(repeated) | ({"Location": f"/api/consumers/{name}"} if is_new else {})
+    return Response(to_json(view), 201 if is_new else 200, headers_, JSON)
+
+
+@router.get("/{name}", dependencies=OWN,
+            responses=reads(Consumer, "not-found", position=False))  # fmt: skip
+async def get_consumer(
+    call: Call, name: Name, headers: Annotated[CacheHeaders, Header()]
+) -> Response:
+    """Read how far a consumer is, how much it lacks, and who reads for it."""
+    return unless_known(headers, to_json(await with_consumer(call, name, view)))
+
+
+@router.delete("/{name}", status_code=204, dependencies=OWN,
+               responses=keeps(204, None, ConsumerRehearsal, "not-found"))  # fmt: skip
+async def delete_consumer(
+    call: Call,
+    name: Name,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[KeyHeaders, Header()],
+) -> Response:
+    """Forget a consumer, how far it is, and what is parked for it."""
+
+    async def run(connection: Connection, consumer: Consuming) -> None:
+        await registry.remove(connection, consumer.company_id, consumer.id)
+
+    return await change_consumer(call, name, query, headers, run)
+
+
+@router.post("/{name}/seek", dependencies=OWN,
+             responses=keeps(200, Consumer, ConsumerRehearsal, *BODY, "not-found",
+                             "feed-rewound"))  # fmt: skip
+async def seek_consumer(
+    call: Call,
+    name: Name,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[KeyHeaders, Header()],
+    sought: Annotated[Seek, Body()],
+) -> Response:
+    """Go on from another place: all leases end, and what is held or parked is forgotten."""
+    place = Place(moment=sought.time) if sought.time else _place(sought.position)
+
+    async def run(connection: Connection, consumer: Consuming) -> None:
+        await registry.seek(connection, consumer, place)
+
+    return await change_consumer(call, name, query, headers, run, shows=True)
+
+
+def _terms(wanted: ConsumerTerms) -> Terms:
+    return Terms(
+        wanted.types, wanted.table_id, wanted.partitions, wanted.lease_seconds, wanted.max_attempts
+    )
+
+
+def _place(position: int | str | None) -> Place:
+    return Place(position if isinstance(position, int) else None)

@@ -1,0 +1,82 @@
+"""What the routes of a consumer share: it is found by name, and changed once for each key."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Path
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.consumer_schemas import CONSUMER_NAME
+from api.consumer_views import consumer_view
+from api.endpoint import Call
+from api.orders import Connection, carry_out, is_repeated, order
+from api.schemas import KeyHeaders, WriteQuery
+from api.scopes import requires
+from api.writing import rehearsed
+from application.consumers.consumer import Consumer, find
+from application.consumers.standing import behind, standing
+
+OWN = [requires("consumers:write")]
+JSON = "application/json"
+Name = Annotated[
+    str,
+    Path(pattern=CONSUMER_NAME, description="What the consumer is called.",
+         examples=["warehouse-copy"]),
+]  # fmt: skip
+T = TypeVar("T")
+
+
+async def with_consumer(
+    call: Call, name: str, run: Callable[[Connection, Consumer], Awaitable[T]]
+) -> T:
+    """Do something with the consumer of a name, in one transaction of its company.
+
+    Raises:
+        NotFound; and whatever `run` raises, nothing of which is kept then.
+    """
+    company_id = call.caller.company_id
+
+    async def found(connection: Connection) -> T:
+        return await run(connection, await find(connection, company_id, name))
+
+    return await call.services.transact(company_id, found)
+
+
+async def change_consumer(
+    call: Call,
+    name: str,
+    query: WriteQuery,
+    headers: KeyHeaders,
+    run: Callable[[Connection, Consumer], Awaitable[None]],
+    *,
+    shows: bool = False,
+) -> Response:
+    """Change a consumer, once for each idempotency key."""
+    ordered = order(call, query, headers)
+
+    async def changed(connection: Connection) -> tuple[dict[str, Any], bool]:
+        consumer = await find(connection, ordered.company_id, name, for_update=True)
+        repeated = await is_repeated(connection, ordered)
+        before = await view(connection, consumer)
+        if not repeated:
+            await run(connection, consumer)
+        return (await view(connection, consumer) if shows else before), repeated
+
+    view, repeated = await carry_out(call.services.transact, ordered, changed)
+    if ordered.dry_run:
+        return rehearsed("consumer", view)
+    if shows:
+        return Response(to_json(view), 200, replayed(repeated), JSON)
+    return Response(status_code=204, headers=replayed(repeated))
+
+
+async def view(connection: Connection, consumer: Consumer) -> dict[str, Any]:
+    """A consumer as it is shown."""
+    now, lag = await standing(connection, consumer), await behind(connection, consumer)
+    return consumer_view(consumer, now, lag)
+
+
+def replayed(repeated: bool) -> dict[str, str]:
+    """The header that says so."""
+    return {"Idempotency-Replayed": "true"} if repeated else {}
