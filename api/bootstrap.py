@@ -16,7 +16,6 @@ from api.ids import new_id
 from api.key_ring import KeyRing
 from api.known_keys import ApiKeys
 from api.migrations import READ_MODELS
-from api.orders import Transact
 from api.pooled import Pool, fetching, transacting
 from api.progress import Progress, Watch
 from api.rate_limit import RateLimit
@@ -30,7 +29,7 @@ from application.cascade import Cascade
 from application.companies import Companies
 from application.event_feed import EventFeed
 from application.event_store.postgres import PostgresEventStore
-from application.event_store.session import Session
+from application.event_store.session import Session, Transact
 from application.table_defs import TableDefs
 from application.workspaces import Workspaces
 from projections.base import Projection

@@ -23,12 +23,10 @@ from api.consuming import JSON, OWN, Name, with_consumer
 from api.endpoint import Call, Endpoint
 from api.event_hub import CutOff
 from api.orders import Connection
-from api.scopes import requires
 from application.consumers.consumer import Consumer as Consuming
-from application.consumers.delivery import Delivery, Reader
+from application.consumers.delivery import Delivery, Reader, backoff
 from application.event_feed import Wanted
 
-READ_TOO = [requires("consumers:write", "events:read")]
 POLL = 1.0  # seconds; leases end and refused events are due without anybody telling
 
 router = APIRouter(
@@ -39,7 +37,7 @@ router = APIRouter(
 )
 
 
-@router.post("/{name}/fetch", dependencies=READ_TOO,
+@router.post("/{name}/fetch", dependencies=OWN,
              responses=found(Delivered) | failures(*EVERY, *BODY, "not-found", "csrf",
                                                    "feed-rewound"))  # fmt: skip
 async def fetch_events(
@@ -80,9 +78,9 @@ async def refuse_event(call: Call, name: Name, said: Annotated[Refusal, Body()])
 
     async def run(connection: Connection, consumer: Consuming) -> dict[str, Any]:
         reader = Reader(connection, consumer)
-        attempts = await reader.nack(
-            said.lease, said.position, said.error, said.retry_after_seconds
-        )
+        seconds = said.retry_after_seconds
+        patience = backoff if seconds is None else lambda _: seconds
+        attempts = await reader.nack(said.lease, said.position, said.error, patience)
         return {"attempts": attempts, "parked": attempts >= consumer.terms.max_attempts}
 
     return Response(to_json(await with_consumer(call, name, run)), media_type=JSON)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -13,17 +13,11 @@ from api.idempotency import remember
 from api.ids import new_id
 from api.schemas import KeyHeaders, WriteQuery
 from api.writing import idempotency
+from application.event_store.session import Transact
 from application.event_store.store import IdempotencyKey
 
 Connection = AsyncConnection[TupleRow]
 T = TypeVar("T")
-
-
-class Transact(Protocol):
-    """Runs several statements in one transaction that sees and changes one company's rows alone."""
-
-    async def __call__(self, company_id: UUID, run: Callable[[Connection], Awaitable[T]], /) -> T:
-        """What `run` returns; whatever it raises, nothing of it is kept then."""
 
 
 @dataclass(frozen=True)

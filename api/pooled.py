@@ -8,9 +8,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from api.orders import Connection, Transact
+from api.orders import Connection
 from application.event_feed import Fetch
-from application.event_store.session import ACT_AS, companies
+from application.event_store.session import ACT_AS, Transact, companies
 
 T = TypeVar("T")
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]

@@ -6,7 +6,7 @@ out and not acknowledged is handed out again. An event that is refused holds bac
 aggregate alone. All of this runs in the caller's transaction, which names the company.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -173,6 +173,12 @@ UPDATE consumers.held
 """
 
 Row = Sequence[Any]
+Patience = Callable[[int], float]
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next attempt: one, and twice as long each time, up to a minute."""
+    return float(min(LONGEST_BACKOFF, 2 ** (attempts - 1)))
 
 
 @dataclass(frozen=True)
@@ -264,13 +270,17 @@ class Reader:
         else:
             await self._run(EXTEND, lease=lease, seconds=self._consumer.terms.lease_seconds)
 
+    async def give_back(self, lease: UUID) -> None:
+        """Let somebody else have what is not acknowledged, at once."""
+        await self._run(GIVE_BACK, lease=lease)
+
     async def nack(
-        self, lease: UUID, failed: int, error: str | None, retry_after: float | None = None
+        self, lease: UUID, failed: int, error: str | None, patience: Patience = backoff
     ) -> int:
         """The event at a position was refused: its aggregate waits; the lease ends.
 
-        `retry_after`: seconds; None = a second, and twice as long each time. Returns how often it
-        was tried; at the most that the terms allow, the aggregate is parked.
+        `patience`: how long, by the number of attempts. Returns that number; at the most that the
+        terms allow, the aggregate is parked.
 
         Raises:
             LeaseLost, NotDelivered: as `ack`.
@@ -283,7 +293,8 @@ class Reader:
             HOLD, originator_id=originator_id, failed=failed, position=leased.position, error=error
         )
         attempts: int = held[0] if held else 0
-        seconds = self._patience(attempts, retry_after)
+        is_over = attempts >= self._consumer.terms.max_attempts
+        seconds = None if is_over else patience(attempts)
         await self._run(RETRY, originator_id=originator_id, seconds=seconds)
         await self._run(GIVE_BACK, lease=lease)
         return attempts
@@ -348,12 +359,6 @@ class Reader:
         if row is None:
             raise NotDelivered
         return UUID(str(row[0]))
-
-    def _patience(self, attempts: int, retry_after: float | None) -> float | None:
-        """Seconds until the next attempt; None = there will be none."""
-        if attempts >= self._consumer.terms.max_attempts:
-            return None
-        return min(LONGEST_BACKOFF, 2.0 ** (attempts - 1)) if retry_after is None else retry_after
 
     async def _move(self, partition: int, position: int) -> None:
         await self._run(MOVE, partition=partition, position=position)

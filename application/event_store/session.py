@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -37,6 +37,15 @@ def scoped(query: str) -> str:
 def companies(*ids: UUID) -> str:
     """The value of `%(companies)s`: an array as Postgres writes it."""
     return f"{{{','.join(map(str, ids))}}}"
+
+
+class Transact(Protocol):
+    """Runs several statements in one transaction that sees and changes one company's rows alone."""
+
+    async def __call__(
+        self, company_id: UUID, run: Callable[[AsyncConnection[TupleRow]], Awaitable[T]], /
+    ) -> T:
+        """What `run` returns; whatever it raises, nothing of it is kept then."""
 
 
 class InDoubt(StoreUnavailable):

@@ -14,7 +14,7 @@ from api.bootstrap import KEYSET_PLANS
 from api.roles import API_ROLE, as_role
 from application.consumers import held
 from application.consumers.consumer import Consumer, Terms, find
-from application.consumers.delivery import Delivery, Reader
+from application.consumers.delivery import Delivery, Reader, backoff
 from application.consumers.registry import Definition, Place, change, define, seek
 from application.event_store.session import ACT_AS, companies
 
@@ -90,8 +90,9 @@ class Company:
 
     async def nack(self, lease: UUID, position: int, after: float | None = None) -> int:
         """Refuse the event at a position."""
+        patience = backoff if after is None else lambda _: after
         return await self._with_consumer(
-            lambda c, consumer: Reader(c, consumer, self.now).nack(lease, position, "no", after)
+            lambda c, consumer: Reader(c, consumer, self.now).nack(lease, position, "no", patience)
         )
 
     async def share(self, partitions: int) -> bool:

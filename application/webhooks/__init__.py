@@ -1,0 +1,1 @@
+"""Events that are sent to whoever asked for them: each endpoint is a consumer of its own."""
