@@ -11,7 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from api import api_keys, companies, errors, events, me, operation, people, table_defs, workspaces
+from api import (
+    api_keys,
+    companies,
+    contracts,
+    errors,
+    events,
+    me,
+    operation,
+    people,
+    table_defs,
+    workspaces,
+)
 from api.bootstrap import services
 from api.middleware import Requests
 from api.openapi import document
@@ -19,7 +30,9 @@ from api.settings import Settings
 from api.web import sign_in
 
 # The tables first: routes are tried in this order.
-MODULES = (table_defs, events, workspaces, companies, api_keys, people, me, operation, sign_in)
+MODULES = (
+    table_defs, events, workspaces, companies, api_keys, people, me, contracts, operation, sign_in,
+)  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened
 to a table is lost.

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import tenancy_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
+from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
 from api.schemas import CopyOptions, NewTable, TableChanges
 from api.scopes import COOKIE
@@ -26,7 +27,7 @@ from domain.values import SETTINGS_KEYS
 _SHOWN = (
     Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health,
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
-    *tenancy_views.SHOWN, Event, EventList,
+    *tenancy_views.SHOWN, Event, EventList, SchemaList,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,
