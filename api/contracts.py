@@ -1,4 +1,4 @@
-"""What others may build on, to be read by programs: the schema of each event.
+"""What others may build on, to be read by programs: the schema of each event, and of the feed.
 
 None of it needs credentials, and none of it shows a company's data. It changes with releases alone.
 """
@@ -11,8 +11,10 @@ from fastapi import APIRouter, Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
+from api import asyncapi
 from api.answers import JSON, failures, found, published, text
 from api.event_types import SCHEMAS, EventType, event_types
 from api.reading import etag, unless_known
@@ -95,6 +97,15 @@ async def get_schema(type: TypeName, if_none_match: Known = None) -> Response:
     return _answer(_schema(type), if_none_match, SCHEMA)
 
 
+@router.get(
+    "/asyncapi.json",
+    responses=published(text(JSON, {"asyncapi": asyncapi.VERSION}, "object")),
+)
+async def get_asyncapi(request: Request, if_none_match: Known = None) -> Response:
+    """Every way to follow what happens, as an AsyncAPI document."""
+    return _answer(_asyncapi(request.app.version), if_none_match)
+
+
 def _answer(body: bytes, known: str | None, media_type: str = JSON) -> Response:
     headers = CacheHeaders.model_construct(if_none_match=known)
     kept = {"ETag": etag(body), "Cache-Control": FRESH}
@@ -109,6 +120,11 @@ def _list() -> bytes:
 @cache
 def _schema(type: str) -> bytes:
     return _json(event_types()[type].schema)
+
+
+@cache
+def _asyncapi(version: str) -> bytes:
+    return _json(asyncapi.document(version))
 
 
 def _json(document: Any) -> bytes:

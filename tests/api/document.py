@@ -18,7 +18,7 @@ from api.settings import Settings
 REF = "#/components/schemas/"
 STREAMS = {"stream_events"}  # have no end to wait for; see test_events.py
 PUBLIC = {  # no credentials, and no company's data
-    "livez", "readyz", "metrics", "problem_page", "list_schemas", "get_schema",
+    "livez", "readyz", "metrics", "problem_page", "list_schemas", "get_schema", "get_asyncapi",
 }  # fmt: skip
 
 

@@ -124,7 +124,7 @@ async def test_anybody_may_read_the_list_and_every_schema_in_it(
         assert one.json()["title"] == each["title"]
 
 
-@pytest.mark.parametrize("address", ["/api/schemas", f"/api/schemas/{RENAMED}"])
+@pytest.mark.parametrize("address", ["/api/schemas", f"/api/schemas/{RENAMED}", "/asyncapi.json"])
 async def test_what_changes_with_releases_alone_may_be_kept(
     anyone: AsyncClient, address: str
 ) -> None:

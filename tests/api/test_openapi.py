@@ -116,6 +116,7 @@ STATUSES = {
     "problem_page": "200 404",
     "list_schemas": "200 304",
     "get_schema": "200 304 404",
+    "get_asyncapi": "200 304",
 }
 PAGES = {"/docs", "/", "/sign-in", "/sign-out"}  # for people; what programs use is in the document
 
