@@ -1,8 +1,10 @@
 """The AsyncAPI document: valid, complete, and true."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from httpx import AsyncClient
 from hypothesis import given
+from standardwebhooks import Webhook
 
 from api.__main__ import cli
 from api.asyncapi import document
@@ -28,6 +31,7 @@ from tests.api.happenings import (
     sampled,
     seen,
 )
+from tests.domain.vocabulary import TABLE
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +142,22 @@ def test_a_message_has_the_form_and_headers_of_its_channel() -> None:
     for name, each in messages("nats").items():
         assert (each["name"], each["contentType"]) == (name, "application/cloudevents+json")
         assert each["headers"]["required"] == ["Nats-Msg-Id"]
+
+
+def test_what_a_library_signs_has_the_headers_of_a_webhook() -> None:
+    sent, secret = datetime.now(UTC), base64.b64encode(bytes(24)).decode()
+    signature = Webhook(f"whsec_{secret}").sign(str(TABLE), sent, "{}")
+    headers = {
+        "webhook-id": str(TABLE),
+        "webhook-timestamp": str(int(sent.timestamp())),
+        "webhook-signature": signature,
+    }
+    schema = COMPONENTS["messageTraits"]["webhook"]["headers"]
+    rotating = {"webhook-signature": f"{signature} {signature}"}
+    for signed in (headers, headers | rotating):
+        jsonschema.Draft7Validator(schema).validate(signed)
+    unsigned = {"webhook-signature": signature.removeprefix("v1,")}
+    assert not jsonschema.Draft7Validator(schema).is_valid(headers | unsigned)
 
 
 def test_the_subject_in_nats_is_made_of_the_parts_of_a_type() -> None:
