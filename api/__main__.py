@@ -1,4 +1,4 @@
-"""The command line: serve, project, migrate, rebuild, replay, key, company and openapi."""
+"""The command line: serve, project, migrate, rebuild, replay, key, company, openapi, asyncapi."""
 
 import asyncio
 import json
@@ -149,6 +149,16 @@ def openapi() -> None:
     from api.app import create_app
 
     click.echo(json.dumps(create_app(Settings(), "").openapi(), indent=2, ensure_ascii=False))
+
+
+@cli.command()
+def asyncapi() -> None:
+    """Print the AsyncAPI document: the feed, the stream, webhooks and NATS."""
+    from api.app import create_app
+    from api.asyncapi import document
+
+    version = create_app(Settings(), "").version
+    click.echo(json.dumps(document(version), indent=2, ensure_ascii=False))
 
 
 cli.add_command(key)

@@ -110,6 +110,11 @@ _POSITION = {
 }  # fmt: skip
 _REPLAYED = {"Idempotency-Replayed": _header("The same answer again.", "true", "^true$")}
 _ETAG_OF_FEED = {"ETag": _header("Of what is shown.", '"7f0c"', '^"[0-9a-f]+"$')}
+_PUBLISHED = _ETAG_OF_FEED | {
+    "Cache-Control": _header(
+        "For how many seconds it need not be asked for.", "public, max-age=3600"
+    )
+}
 _NEXT = {"Link": _header("The next page.", '</api/tables?cursor=KD4tX>; rel="next"')}
 _LOCATION = {
     "Location": _header("Where it is.", f"/api/tables/{EXAMPLE_ID}", "^/api/", required=True)
@@ -225,9 +230,16 @@ def found(model: Any) -> Answers:
     return {200: _success("Here it is.", model, {})}
 
 
-def text(media_type: str, example: str) -> Answers:
+def published(answers: Answers) -> Answers:
+    """The same answers of what changes with releases alone: the caller may keep it."""
+    headers = {name: header | {"required": True} for name, header in _PUBLISHED.items()} | COMMON
+    known = {"description": "What the caller has is still right.", "headers": headers}
+    return {**answers, 200: answers[200] | {"headers": headers}, 304: known}
+
+
+def text(media_type: str, example: Any, kind: str = "string") -> Answers:
     """The only success of a route whose answer is for people or other tools."""
-    content = {media_type: {"schema": {"type": "string"}, "example": example}}
+    content = {media_type: {"schema": {"type": kind}, "example": example}}
     return {200: _success("Here it is.", None, {}) | {"content": content}}
 
 

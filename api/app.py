@@ -16,6 +16,7 @@ from api import (
     companies,
     consumer_delivery,
     consumers,
+    contracts,
     errors,
     events,
     me,
@@ -24,7 +25,7 @@ from api import (
     people,
     table_defs,
     workspaces,
-)  # fmt: skip
+)
 from api.bootstrap import services
 from api.middleware import Requests
 from api.openapi import document
@@ -34,7 +35,7 @@ from api.web import sign_in
 # The tables first: routes are tried in this order.
 MODULES = (
     table_defs, events, consumers, consumer_delivery, parked, workspaces, companies, api_keys,
-    people, me, operation, sign_in,
+    people, me, contracts, operation, sign_in,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from api import consumer_views, tenancy_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
+from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
 from api.schemas import CopyOptions, NewTable, TableChanges
 from api.scopes import COOKIE
@@ -27,7 +28,7 @@ from domain.values import SETTINGS_KEYS
 _SHOWN = (
     Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health,
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
-    *tenancy_views.SHOWN, Event, EventList, *consumer_views.SHOWN,
+    *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
     ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek,
 )  # fmt: skip
 SESSION = {

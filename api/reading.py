@@ -36,14 +36,17 @@ def _wait(prefer: str | None) -> float:
 
 
 def unless_known(
-    headers: CacheHeaders, body: bytes, answer: dict[str, str] | None = None
+    headers: CacheHeaders,
+    body: bytes,
+    answer: dict[str, str] | None = None,
+    media_type: str = "application/json",
 ) -> Response:
     """The body, or 304 if the caller has it already; without a version, its hash is the ETag."""
-    answer = answer or {"ETag": _etag(body)}
+    answer = answer or {"ETag": etag(body)}
     known = [tag.strip().removeprefix("W/") for tag in (headers.if_none_match or "").split(",")]
     if answer["ETag"] in known or known == ["*"]:
         return Response(status_code=304, headers=answer)
-    return Response(body, 200, answer, "application/json")
+    return Response(body, 200, answer, media_type)
 
 
 def after(call: Call, cursor: str | None, wanted: object) -> Keyset | None:
@@ -64,7 +67,7 @@ def page_answer(
     cursor = page.next and call.services.cursors.sign(page.next, call.caller.actor_id, wanted)
     count = "" if total is None else f',"totalCount":{total}'
     body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{count}}}'.encode()
-    answer = {"ETag": _etag(body)}
+    answer = {"ETag": etag(body)}
     if page.position:
         answer["Event-Position"] = str(page.position)
     if cursor:
@@ -72,7 +75,8 @@ def page_answer(
     return unless_known(headers, body, answer)
 
 
-def _etag(body: bytes) -> str:
+def etag(body: bytes) -> str:
+    """A strong ETag of what has no version: its hash."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 

@@ -53,13 +53,14 @@ def public_item(company_id: UUID, row: Sequence[Any]) -> dict[str, Any]:
         "companyId": str(company_id),
         "version": version,
     }
+    is_table = topic.startswith("TableDef.")
+    if is_table:
+        item["tableId"] = str(originator_id)
     if state is None:
         return item | {"data": None, "erased": True}
     stored = upcast(topic, from_json(state))
     data, metadata = stored["data"], stored["metadata"]
-    if topic.startswith("TableDef."):
-        item["tableId"] = str(originator_id)
-    elif "workspaceId" in data:
+    if not is_table and "workspaceId" in data:
         item["workspaceId"] = data["workspaceId"]
     item["occurredAt"] = _with_microseconds(stored["occurredAt"])
     item["actor"] = {"id": metadata["actorId"], "kind": metadata["actorKind"]}

@@ -181,7 +181,8 @@ async def test_each_key_user_and_session_is_counted_apart(service: Service, busy
         assert_limited(await caller.get("/api/me"), 2)
         assert_limited(await browser.get("/api/me"), 2)
         assert_limited(await browser.get("/"), 2)
-        for public in ("/livez", "/readyz", "/metrics", "/openapi.json", "/sign-in"):
+        documents = ("/openapi.json", "/asyncapi.json", "/api/schemas")
+        for public in ("/livez", "/readyz", "/metrics", "/sign-in", *documents):
             assert (await caller.get(public)).status_code == 200
     user = str(uuid4())
     tokens = [signed(company_id=str(service.ours), sub=user, jti=str(n)) for n in range(AT_ONCE)]
