@@ -24,6 +24,8 @@ from api import (
     parked,
     people,
     table_defs,
+    webhook_deliveries,
+    webhooks,
     workspaces,
 )
 from api.bootstrap import services
@@ -34,8 +36,8 @@ from api.web import sign_in
 
 # The tables first: routes are tried in this order.
 MODULES = (
-    table_defs, events, consumers, consumer_delivery, parked, workspaces, companies, api_keys,
-    people, me, contracts, operation, sign_in,
+    table_defs, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
+    workspaces, companies, api_keys, people, me, contracts, operation, sign_in,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened

@@ -25,6 +25,7 @@ from api.settings import Settings
 from api.table_reads import TableReads
 from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
+from api.webhook_client import Outbound, outbound
 from application.cascade import Cascade
 from application.companies import Companies
 from application.event_feed import EventFeed
@@ -54,6 +55,7 @@ class Services:
     feed: EventFeed
     hub: EventHub
     transact: Transact
+    outbound: Outbound
     authenticator: Authenticator
     sessions: Sessions
     cursors: CursorSigner
@@ -87,7 +89,8 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     companies, directory = Companies(store), Directory(session)
     events = Session(conninfo)
     hub = EventHub(conninfo, events)
-    async with pool, following:
+    calling = outbound(private=settings.webhook_private_addresses)
+    async with pool, following, calling as opened_outbound:
         tasks = [asyncio.create_task(each.run()) for each in (Watch(conninfo, progress), hub)]
         try:
             yield Services(
@@ -101,6 +104,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 feed=EventFeed(fetching(pool)),
                 hub=hub,
                 transact=transacting(following),
+                outbound=opened_outbound,
                 authenticator=Authenticator(
                     ApiKeys(access),
                     sessions,

@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import consumer_views, tenancy_views
+from api import consumer_views, tenancy_views, webhook_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.contracts import SchemaList
@@ -23,12 +23,14 @@ from api.tenancy_schemas import (
     WorkspaceChange,
 )
 from api.views import Health, Rehearsal, Suggestion, Table, TablePage
+from api.webhook_schemas import NewWebhook, ReplayRange, SecretRotation, WebhookChange
 from domain.values import SETTINGS_KEYS
 
 _SHOWN = (
     Table, TablePage, Rehearsal, Suggestion, NewTable, TableChanges, CopyOptions, Health,
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
     *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
+    *webhook_views.SHOWN, NewWebhook, WebhookChange, SecretRotation, ReplayRange,
     ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek,
 )  # fmt: skip
 SESSION = {
@@ -63,7 +65,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         "propertyNames": {"pattern": "^[A-Za-z][A-Za-z0-9_]{0,63}$"},
         "maxProperties": SETTINGS_KEYS,
     }
-    for changes in ("TableChanges", "WorkspaceChange", "CompanyChange"):
+    for changes in ("TableChanges", "WorkspaceChange", "CompanyChange", "WebhookChange"):
         for field in schemas[changes]["properties"].values():
             field.pop("default", None)  # absent means: keep what is there
     for unused in ("HTTPValidationError", "ValidationError"):

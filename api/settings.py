@@ -145,6 +145,10 @@ class Settings(BaseSettings):
         description="Addresses of proxies whose X-Forwarded-For and -Proto are believed,"
         " comma-separated; `*` = all.",
     )
+    webhook_private_addresses: bool = Field(
+        False,
+        description="Whether webhooks may go to private addresses, such as those of this machine.",
+    )
     session_hours: float = Field(
         12, gt=0, le=24 * 30, description="Hours until a browser has to sign in again."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -170,12 +170,10 @@ async def pause(
     await connection.execute(PAUSE.encode(), params)
 
 
-async def rotate(
-    connection: Connection, endpoint: Endpoint, by: UUID, overlap: timedelta
-) -> Endpoint:
-    """A new secret; the present one signs as well for a while."""
+async def rotate(connection: Connection, endpoint: Endpoint, by: UUID, overlap: float) -> Endpoint:
+    """A new secret; the present one signs as well for `overlap` seconds."""
     params = _params(endpoint.id, endpoint.company_id)
-    more = {"secret": new_secret(), "by": by, "overlap": overlap.total_seconds()}
+    more = {"secret": new_secret(), "by": by, "overlap": overlap}
     await connection.execute(ROTATE.encode(), params | more)
     return await find(connection, endpoint.company_id, endpoint.id)
 
@@ -189,6 +187,13 @@ async def replay(
         "position": after, "until": until, "by": by,
     }  # fmt: skip
     await connection.execute(REPLAY.encode(), params)
+
+
+async def head(connection: Connection, endpoint: Endpoint) -> int:
+    """The last position of its company."""
+    params = {"company_id": endpoint.company_id}
+    row = await (await connection.execute(registry.HEAD.encode(), params)).fetchone()
+    return int(row[0]) if row else 0
 
 
 async def replays(connection: Connection, endpoint: Endpoint) -> int:
