@@ -1,9 +1,15 @@
 """What the copy makes of events: the same as the service, each once, whatever an answer is like."""
 
+import json
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -22,7 +28,27 @@ from examples import follower
 from tests.domain.test_table_def import COMMANDS, FIELDS, delete, purge
 from tests.domain.vocabulary import COMPANY, NOON, Command, change, context, new
 
+ROOT = Path(__file__).parents[2]
 Item = dict[str, Any]
+DIES = """
+import json, os, signal, sqlite3, sys
+from examples import follower
+
+class Mortal(sqlite3.Connection):
+    left = int(sys.argv[1])
+    def __init__(self, *given, **named):
+        super().__init__(*given, **named)
+        self.set_trace_callback(self.survive)
+    def survive(self, statement):
+        Mortal.left -= 1
+        if not Mortal.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+connect = sqlite3.connect
+sqlite3.connect = lambda *given, **named: connect(*given, factory=Mortal, **named)
+page = json.load(sys.stdin)
+follower.take(follower.open_copy(sys.argv[2]), page, len(page))
+"""
 
 
 @pytest.fixture
@@ -101,6 +127,25 @@ def test_a_page_takes_effect_as_a_whole_or_not_at_all(copy: sqlite3.Connection) 
     with pytest.raises(KeyError):
         follower.take(copy, page, 3)
     assert (rows(copy), checkpoint(copy)) == ([], (0, None, 0, 0))
+
+
+def test_killed_before_any_statement_it_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    table = new()
+    change(name="Sales", settings={"a": {"b": 1}})(table, context())
+    page, killed = items(*table.collect()), 0
+    while killed < 100:
+        file = str(tmp_path / f"{killed + 1}.sqlite")
+        command = [sys.executable, "-c", DIES, str(killed + 1), file]
+        died = subprocess.run(command, cwd=ROOT, input=json.dumps(page), text=True, check=False)
+        with closing(follower.open_copy(file)) as copy:
+            follower.take(copy, page, len(page))
+            assert rows(copy) == [shown(table)]
+            assert checkpoint(copy) == (3, page[-1]["id"], 3, 0)
+        if died.returncode == 0:
+            break
+        assert died.returncode == -signal.SIGKILL
+        killed += 1
+    assert killed > len(page) + 3  # and, at least, before it begins, moves on, and commits
 
 
 def test_a_position_without_its_event_is_kept_without_an_id(copy: sqlite3.Connection) -> None:
