@@ -18,6 +18,7 @@ from api.postgres_programs import EmbeddedPostgresError
 from api.settings import Settings
 from projections.base import Projection
 
+WEBHOOKS = "webhooks"
 HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 
 
@@ -70,31 +71,34 @@ def worker(fd: int) -> None:
 
 
 @cli.command()
-@click.option("--only", metavar="NAME", help="Only this one: a read model, or the cascade.")
+@click.option("--only", metavar="NAME",
+              help="Only this one: a read model, the cascade, or webhooks.")  # fmt: skip
 @click.option("--healthy", is_flag=True,
               help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
 def project(only: str | None, healthy: bool, supervised: bool) -> None:
-    """Keep the read models current, and delete what was in a deleted workspace or company.
+    """Keep the read models current, delete what was in a deleted workspace, send webhooks.
 
-    Of several processes, one works and the others stand by.
+    Of several processes, one works on each and the others stand by; webhooks they send together.
     """
     from api import processes
-    from api.bootstrap import followers
+    from api.bootstrap import followers, send_webhooks
     from api.health import check_projector
     from api.roles import PROJECTOR_ROLE, as_role
 
     if supervised:
         processes.end_with_parent()
-    with database(Settings()) as found:
+    settings = Settings()
+    with database(settings) as found:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        chosen = _named(only, followers(conninfo))
+        chosen = [] if only == WEBHOOKS else _named(only, followers(conninfo), WEBHOOKS)
+        others = [lambda: send_webhooks(settings, found.url)] if only in (None, WEBHOOKS) else []
         if healthy:
             asyncio.run(check_projector(conninfo, chosen))
             return
         if not supervised:
             require_migrated(found.url, PROJECTOR_ROLE)
-        processes.project(conninfo, chosen)
+        processes.project(conninfo, chosen, others)
 
 
 @cli.command()
@@ -201,11 +205,11 @@ def _wrong_settings(error: pydantic.ValidationError) -> str:
     )
 
 
-def _named(name: str | None, known: Sequence[Projection]) -> Sequence[Projection]:
-    """The one of this name, or all."""
+def _named(name: str | None, known: Sequence[Projection], *others: str) -> Sequence[Projection]:
+    """The one of this name, or all; `others`: what else there would be."""
     chosen = [each for each in known if name in (None, each.name)]
     if not chosen:
-        names = ", ".join(each.name for each in known)
+        names = ", ".join([*(each.name for each in known), *others])
         raise click.ClickException(f"There is no {name!r}; there is {names}.")
     return chosen
 

@@ -42,9 +42,8 @@ async def resolve(host: str, port: int) -> Sequence[Address]:
         OSError: there is none.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(
-        dict.fromkeys(ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found)
-    )
+    hosts = [str(address[0]).partition("%")[0] for *_, address in found]
+    return [ipaddress.ip_address(host) for host in dict.fromkeys(hosts)]
 
 
 def check(host: str, addresses: Iterable[Address]) -> None:

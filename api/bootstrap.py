@@ -32,12 +32,14 @@ from application.event_feed import EventFeed
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import Session, Transact
 from application.table_defs import TableDefs
+from application.webhooks.sender import Sender
 from application.workspaces import Workspaces
 from projections.base import Projection
 from projections.table_def_queries import SCHEMA
 from projections.tenancy_queries import SCHEMA as TENANCY
 
 FAILURES_AT_ONCE = 30  # credentials that an address may get wrong in a row
+SENDING = 8  # database connections of whoever sends webhooks
 SECRETS = "SELECT name, value FROM access.secrets"
 
 
@@ -69,9 +71,17 @@ KEYSET_PLANS = f"{LOOKUP_PLANS} -c enable_sort=off -c plan_cache_mode=force_gene
 
 
 def followers(conninfo: str) -> tuple[Projection, ...]:
-    """What the projector process keeps going, as its role."""
+    """What the projector process keeps current, as its role."""
     store = PostgresEventStore(as_role(conninfo, PROJECTOR_ROLE, LOOKUP_PLANS))
     return (*READ_MODELS, Cascade(store, new_id))
+
+
+async def send_webhooks(settings: Settings, database_url: str) -> None:
+    """Send events to the endpoints of webhooks until cancelled, as the projector's role."""
+    conninfo = as_role(database_url, PROJECTOR_ROLE)
+    calling = outbound(private=settings.webhook_private_addresses)
+    async with _pool(conninfo, 1, SENDING) as pool, calling as opened:
+        await Sender(conninfo, transacting(pool), opened.post).run()
 
 
 @contextlib.asynccontextmanager
@@ -82,7 +92,8 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     session = Session(conninfo)
     # When a key was used last may be lost in a crash; authentication need not wait for the disk.
     access = Session(as_role(database_url, API_ROLE, f"{LOOKUP_PLANS} -c synchronous_commit=off"))
-    pool, following = _pool(settings, database_url, 1), _pool(settings, database_url, 0)
+    by_keyset, most = as_role(database_url, API_ROLE, KEYSET_PLANS), settings.read_connections
+    pool, following = _pool(by_keyset, 1, most), _pool(by_keyset, 0, most)
     secrets: dict[str, bytes] = dict(await session.fetch(SECRETS))
     progress = {SCHEMA: Progress(), TENANCY: Progress()}
     sessions = Sessions(access, secrets["session"], settings.session_hours)
@@ -124,11 +135,11 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 await part.close()
 
 
-def _pool(settings: Settings, database_url: str, min_size: int) -> Pool:
+def _pool(conninfo: str, min_size: int, max_size: int) -> Pool:
     return AsyncConnectionPool(
-        as_role(database_url, API_ROLE, KEYSET_PLANS),
+        conninfo,
         min_size=min_size,
-        max_size=settings.read_connections,
+        max_size=max_size,
         max_waiting=500,
         timeout=2,
         open=False,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -27,6 +27,8 @@ from projections.projector import Projector, housekeeping
 GRACE = 5  # seconds for requests that are under way when we stop; all is over within ten
 LINGER = 1.5  # seconds more until a process that does not end is killed
 RESTART_DELAY = 0.5  # seconds
+
+Task = Callable[[], Coroutine[Any, Any, None]]
 
 logger = logging.getLogger(__name__)
 
@@ -159,19 +161,23 @@ def _wait_for(conninfo: str) -> None:
             return
 
 
-def project(conninfo: str, projections: Sequence[Projection]) -> None:
-    """Be the projector until SIGTERM or SIGINT."""
+def project(conninfo: str, projections: Sequence[Projection], others: Sequence[Task] = ()) -> None:
+    """Be the projector until SIGTERM or SIGINT, and whatever else follows events."""
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        uvloop.run(_project(conninfo, projections))
+        uvloop.run(_project(conninfo, projections, others))
 
 
-async def _project(conninfo: str, projections: Sequence[Projection]) -> None:
+async def _project(
+    conninfo: str, projections: Sequence[Projection], others: Sequence[Task]
+) -> None:
     me: asyncio.Task[Any] | None = asyncio.current_task()
     if me is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     async with asyncio.TaskGroup() as tasks:
         for projection in projections:
             tasks.create_task(Projector(conninfo, projection).run())
+        for other in others:
+            tasks.create_task(other())
         tasks.create_task(housekeeping(conninfo))
 
 

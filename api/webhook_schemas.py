@@ -113,6 +113,6 @@ class ReplayRange(Body):
         return self
 
 
-def changed(known: Any, change: WebhookChange) -> dict[str, Any]:
+def changed(known: dict[str, Any], change: WebhookChange) -> dict[str, Any]:
     """The fields of an endpoint after a merge patch."""
     return known | {name: getattr(change, name) for name in change.model_fields_set}

@@ -66,6 +66,9 @@ BEGIN
     IF to_regclass('webhooks.deliveries_by_endpoint') IS NULL THEN
         CREATE INDEX deliveries_by_endpoint ON webhooks.deliveries (endpoint_id, id);
     END IF;
+    IF to_regclass('webhooks.deliveries_by_age') IS NULL THEN
+        CREATE INDEX deliveries_by_age ON webhooks.deliveries (began_at);
+    END IF;
     IF to_regclass('webhooks.replays_by_endpoint') IS NULL THEN
         CREATE INDEX replays_by_endpoint ON webhooks.replays (endpoint_id, id);
     END IF;

@@ -6,6 +6,7 @@ that dies is replaced by whoever finds its lease ended, and what it may have sen
 
 import asyncio
 import logging
+import time
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +15,15 @@ from psycopg import AsyncConnection
 
 from application.errors import Fault
 from application.event_store.session import Transact, connect
+from application.webhooks.deliveries import FORGET
 from application.webhooks.sending import Clock, Post, Sending, utc_now
 
 CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
 LEISURE = 0.02  # seconds; events that come together are looked for together
 AT_ONCE = 64  # endpoints
+HOUSEKEEPING = 600.0  # seconds
+FORGET_AT_ONCE = 10_000  # attempts
 
 # Where something can be sent now.
 DUE = """
@@ -54,6 +58,7 @@ class Sender:
         self._post = post
         self._clock = clock
         self._busy: dict[UUID, asyncio.Task[None]] = {}
+        self._forgot_at = -HOUSEKEEPING
 
     async def run(self) -> None:
         """Send until cancelled; survives the database."""
@@ -76,12 +81,21 @@ class Sender:
     async def _follow(self, connection: AsyncConnection[Any]) -> None:
         await connection.execute(f"LISTEN {CHANNEL}".encode())
         while True:
+            await self._forget(connection)
             for company_id, id in await self._due(connection):
                 if id not in self._busy and len(self._busy) < AT_ONCE:
                     self._busy[id] = asyncio.create_task(self._work(company_id, id))
             async for _ in connection.notifies(timeout=POLL, stop_after=1):
                 pass
             await asyncio.sleep(LEISURE)
+
+    async def _forget(self, connection: AsyncConnection[Any]) -> None:
+        """What was sent more than a month ago, now and then."""
+        now = time.monotonic()
+        if now - self._forgot_at >= HOUSEKEEPING:
+            self._forgot_at = now
+            while (await connection.execute(FORGET, (FORGET_AT_ONCE,))).rowcount == FORGET_AT_ONCE:
+                pass
 
     async def _due(self, connection: AsyncConnection[Any]) -> list[tuple[UUID, UUID]]:
         cursor = await connection.execute(DUE.encode(), {"now": self._clock()})
