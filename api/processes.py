@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -161,14 +161,23 @@ def _wait_for(conninfo: str) -> None:
 
 def project(conninfo: str, projections: Sequence[Projection]) -> None:
     """Be the projector until SIGTERM or SIGINT."""
+    until_told(_project(conninfo, projections))
+
+
+def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work to its end, or until SIGTERM or SIGINT."""
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        uvloop.run(_project(conninfo, projections))
+        uvloop.run(_heeding_sigterm(work))
 
 
-async def _project(conninfo: str, projections: Sequence[Projection]) -> None:
+async def _heeding_sigterm(work: Coroutine[Any, Any, None]) -> None:
     me: asyncio.Task[Any] | None = asyncio.current_task()
     if me is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    await work
+
+
+async def _project(conninfo: str, projections: Sequence[Projection]) -> None:
     async with asyncio.TaskGroup() as tasks:
         for projection in projections:
             tasks.create_task(Projector(conninfo, projection).run())
