@@ -163,16 +163,25 @@ def _wait_for(conninfo: str) -> None:
 
 def project(conninfo: str, projections: Sequence[Projection], others: Sequence[Task] = ()) -> None:
     """Be the projector until SIGTERM or SIGINT, and whatever else follows events."""
+    until_told(_project(conninfo, projections, others))
+
+
+def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work to its end, or until SIGTERM or SIGINT."""
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        uvloop.run(_project(conninfo, projections, others))
+        uvloop.run(_heeding_sigterm(work))
+
+
+async def _heeding_sigterm(work: Coroutine[Any, Any, None]) -> None:
+    me: asyncio.Task[Any] | None = asyncio.current_task()
+    if me is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    await work
 
 
 async def _project(
     conninfo: str, projections: Sequence[Projection], others: Sequence[Task]
 ) -> None:
-    me: asyncio.Task[Any] | None = asyncio.current_task()
-    if me is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     async with asyncio.TaskGroup() as tasks:
         for projection in projections:
             tasks.create_task(Projector(conninfo, projection).run())
