@@ -56,18 +56,20 @@ async def change_consumer(
     ordered = order(call, query, headers)
 
     async def changed(connection: Connection) -> tuple[dict[str, Any], bool]:
-        consumer = await find(connection, ordered.company_id, name, for_update=True)
         repeated = await is_repeated(connection, ordered)
+        if repeated and not shows:
+            return {}, True
+        consumer = await find(connection, ordered.company_id, name, for_update=True)
         before = await view(connection, consumer)
         if not repeated:
             await run(connection, consumer)
         return (await view(connection, consumer) if shows else before), repeated
 
-    view, repeated = await carry_out(call.services.transact, ordered, changed)
+    shown, repeated = await carry_out(call.services.transact, ordered, changed)
     if ordered.dry_run:
-        return rehearsed("consumer", view)
+        return rehearsed("consumer", shown)
     if shows:
-        return Response(to_json(view), 200, replayed(repeated), JSON)
+        return Response(to_json(shown), 200, replayed(repeated), JSON)
     return Response(status_code=204, headers=replayed(repeated))
 
 

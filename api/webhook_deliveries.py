@@ -20,7 +20,7 @@ from api.reading import after, page_answer
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.views import EXAMPLE_ID
 from api.webhook_schemas import ReplayRange
-from api.webhook_views import DeliveryPage, TestResult, WebhookRehearsal, delivery_view
+from api.webhook_views import DeliveryPage, TestResult, Webhook, WebhookRehearsal, delivery_view
 from api.webhooks import OWN, WebhookId, view
 from api.writing import rehearsed
 from application.event_feed import Rewound
@@ -68,7 +68,7 @@ async def list_deliveries(
 
 
 @router.post("/{id}/deliveries/{delivery_id}/redeliver", status_code=202, dependencies=OWN,
-             responses=keeps(202, None, WebhookRehearsal, "not-found"))  # fmt: skip
+             responses=keeps(202, Webhook, WebhookRehearsal, "not-found"))  # fmt: skip
 async def redeliver(
     call: Call,
     id: WebhookId,
@@ -86,7 +86,7 @@ async def redeliver(
 
 
 @router.post("/{id}/replay", status_code=202, dependencies=OWN,
-             responses=keeps(202, None, WebhookRehearsal, *BODY, "not-found",
+             responses=keeps(202, Webhook, WebhookRehearsal, *BODY, "not-found",
                              "feed-rewound"))  # fmt: skip
 async def replay_events(
     call: Call,
@@ -152,4 +152,4 @@ async def _replay(
     shown, repeated = await carry_out(call.services.transact, ordered, run)
     if ordered.dry_run:
         return rehearsed("webhook", shown)
-    return Response(status_code=202, headers=replayed(repeated))
+    return Response(to_json(shown), 202, replayed(repeated), JSON)

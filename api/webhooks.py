@@ -150,11 +150,12 @@ async def delete_webhook(
     ordered = order(call, query, headers)
 
     async def run(connection: Connection) -> tuple[dict[str, Any], bool]:
+        if await is_repeated(connection, ordered):
+            return {}, True
         endpoint = await endpoints.find(connection, ordered.company_id, id)
         shown = await view(connection, endpoint)
-        repeated = await is_repeated(connection, ordered)
         await registry.remove(connection, ordered.company_id, id)
-        return shown, repeated
+        return shown, False
 
     shown, repeated = await carry_out(call.services.transact, ordered, run)
     if ordered.dry_run:

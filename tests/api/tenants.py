@@ -39,7 +39,6 @@ async def new_consumer(client: AsyncClient, name: str = CONSUMER, **terms: Any) 
 
 async def parked(client: AsyncClient, name: str = CONSUMER) -> str:
     """The id of a table whose next event is parked; of one more at each call."""
-    await client.post(f"/api/consumers/{name}/seek", json={"position": "0"})
     while True:
         answer = await client.post(f"/api/consumers/{name}/fetch", json={"limit": 1000})
         delivery = answer.json()

@@ -286,11 +286,11 @@ def test_every_problem_of_the_catalogue_is_somewhere_in_the_document(
 
 def test_a_patch_is_shown_as_a_merge_patch_too(document: dict[str, Any]) -> None:
     patches = [path["patch"] for path in document["paths"].values() if "patch" in path]
-    assert len(patches) == 4
+    assert len(patches) == 5
     for patch in patches:
         content = patch["requestBody"]["content"]
         assert set(content) == {"application/json", "application/merge-patch+json"}
-    for name in ("TableChanges", "WorkspaceChange", "CompanyChange"):
+    for name in ("TableChanges", "WorkspaceChange", "CompanyChange", "WebhookChange"):
         changes = document["components"]["schemas"][name]
         assert "required" not in changes
         assert not any("default" in field for field in changes["properties"].values())
