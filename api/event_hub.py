@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,13 +16,15 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 
-from application.errors import Fault
+from application.errors import Fault, StoreUnavailable
 from application.event_store.session import Session, companies, connect, scoped
 
 CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
 BATCH = 1_000
 BUFFER = 1_000  # events that may wait for one who follows
+READERS = 2  # how many who catch up may read at once; the others' lists need connections too
+QUEUE = 10.0  # seconds that one may wait for their turn
 HEAD = "SELECT event_store.head()"
 LIVE = scoped("""
 SELECT company_id, position, originator_id, originator_version, topic, state, event_id
@@ -97,6 +99,7 @@ class EventHub:
         self._session = session
         self._waiting: defaultdict[UUID, set[Subscription]] = defaultdict(set)
         self._wanted = asyncio.Event()
+        self._turns = asyncio.Semaphore(READERS)
         self._stopped = False
 
     @contextlib.contextmanager
@@ -117,6 +120,25 @@ class EventHub:
             self._waiting[company_id].discard(subscription)
             if not self._waiting[company_id]:
                 del self._waiting[company_id]
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Read the database after those who came before: thousands may come back at once.
+
+        Raises:
+            StoreUnavailable: it takes too long, or we are stopping.
+        """
+        try:
+            async with asyncio.timeout(QUEUE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("too many read events") from None
+        try:
+            if self._stopped:
+                raise StoreUnavailable("we are stopping")
+            yield
+        finally:
+            self._turns.release()
 
     def stop(self) -> None:
         """Let all who wait go, and nobody wait any more: we are stopping."""
