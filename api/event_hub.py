@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,13 +16,16 @@ from uuid import UUID
 import psycopg
 from psycopg import AsyncConnection
 
-from application.errors import Fault
+from application.errors import Fault, StoreUnavailable
 from application.event_store.session import Session, companies, connect, scoped
 
 CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
+LATE = 0.2  # seconds that one may take after its event can be read
 BATCH = 1_000
 BUFFER = 1_000  # events that may wait for one who follows
+READERS = 2  # how many who catch up may read at once; the others' lists need connections too
+QUEUE = 10.0  # seconds that one may wait for their turn
 HEAD = "SELECT event_store.head()"
 LIVE = scoped("""
 SELECT company_id, position, originator_id, originator_version, topic, state, event_id
@@ -97,6 +100,7 @@ class EventHub:
         self._session = session
         self._waiting: defaultdict[UUID, set[Subscription]] = defaultdict(set)
         self._wanted = asyncio.Event()
+        self._turns = asyncio.Semaphore(READERS)
         self._stopped = False
 
     @contextlib.contextmanager
@@ -118,6 +122,25 @@ class EventHub:
             if not self._waiting[company_id]:
                 del self._waiting[company_id]
 
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Read the database after those who came before: thousands may come back at once.
+
+        Raises:
+            StoreUnavailable: it takes too long, or we are stopping.
+        """
+        try:
+            async with asyncio.timeout(QUEUE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("too many read events") from None
+        try:
+            if self._stopped:
+                raise StoreUnavailable("we are stopping")
+            yield
+        finally:
+            self._turns.release()
+
     def stop(self) -> None:
         """Let all who wait go, and nobody wait any more: we are stopping."""
         self._stopped = True
@@ -135,18 +158,42 @@ class EventHub:
             await asyncio.sleep(POLL)
 
     async def _listen(self, connection: AsyncConnection[Any]) -> None:
-        # A replica refuses to LISTEN; there the poll alone tells.
-        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
-            await connection.execute(f"LISTEN {CHANNEL}".encode())
+        listens = await self._is_told(connection)
         head = await self._head()
-        if head < self.position:  # a backup was restored: who follows has to be told
-            for subscription in self._everybody():
-                subscription.cut()
+        self._check_rewound(head)
         lowest = min((each.above for each in self._everybody()), default=head)
         self.position = min(head, max(self.position, lowest))  # below, nobody waits for anything
         while True:
             await self._advance(head)
-            head = await self._announced(connection) or await self._head()
+            announced = await self._announced(connection)
+            head = announced if announced > self.position else await self._head()
+            self._check_rewound(head)
+            if listens and not announced and head > self.position:
+                await self._advance(head)
+                await self._check_alive(connection)
+
+    async def _is_told(self, connection: AsyncConnection[Any]) -> bool:
+        """Ask to be told; a replica refuses, and there the poll alone tells."""
+        with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction):
+            await connection.execute(f"LISTEN {CHANNEL}".encode())
+            return True
+        return False
+
+    def _check_rewound(self, head: int) -> None:
+        """Who follows has to be told when a backup was restored."""
+        if head < self.position:
+            self.position = head
+            for subscription in self._everybody():
+                subscription.cut()
+
+    async def _check_alive(self, connection: AsyncConnection[Any]) -> None:
+        """Whether the connection tells, though late, what the poll has found.
+
+        Raises:
+            TimeoutError: it is dead, but does not show it.
+        """
+        if not [each async for each in connection.notifies(timeout=LATE, stop_after=1)]:
+            raise TimeoutError("the connection tells of none any more")
 
     async def _announced(self, connection: AsyncConnection[Any]) -> int:
         """The newest position that was announced, 0 = none lately.

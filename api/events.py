@@ -75,8 +75,11 @@ async def stream_events(
         if not POSITION.fullmatch(headers.last_event_id):
             raise ApiError("invalid-position")
         query = query.model_copy(update={"after": int(headers.last_event_id)})
-    wanted = _wanted(call, query)
-    after = await _beginning(call, wanted, query)
+    wanted, hub = _wanted(call, query), call.services.hub
+    async with hub.turn():
+        after = await _beginning(call, wanted, query)
+        if after > hub.position:  # it may be beyond the head, which is said before we begin
+            await call.services.feed.read(wanted, after, 1)
     return EventStream(call, wanted, after)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from projections.projector import Projector, housekeeping
 
 GRACE = 5  # seconds for requests that are under way when we stop; all is over within ten
 LINGER = 1.5  # seconds more until a process that does not end is killed
+UNSENT = 128 * 1024  # bytes that the system keeps for a client that does not read
 RESTART_DELAY = 0.5  # seconds
 
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -113,6 +115,7 @@ def listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         listener.listen(2048)
     except OSError:
         listener.close()
@@ -122,6 +125,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
     """Be an API worker on an inherited socket until SIGTERM."""
+    _allow_connections()
     _wait_for(as_role(database_url, API_ROLE))
     config = uvicorn.Config(
         create_app(settings, database_url),
@@ -138,6 +142,13 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
         backlog=2048,
     )
     Server(config).run(sockets=[socket.socket(fileno=fd)])
+
+
+def _allow_connections() -> None:
+    """As many as the system lets us have; what it gives at first is for programs that need few."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Server(uvicorn.Server):

@@ -258,14 +258,21 @@ async def anyone(service: Service) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def port(service: Service) -> AsyncIterator[int]:
     """The service behind a real server."""
-    config = uvicorn.Config(
-        service.app, port=0, http=BoundedProtocol, lifespan="off", log_level="critical"
-    )
+    async with listening(service.app) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def listening(app: FastAPI) -> AsyncIterator[int]:
+    """A real server for an application; its port."""
+    config = uvicorn.Config(app, port=0, http=BoundedProtocol, lifespan="off", log_level="critical")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn tells nobody
         await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
