@@ -9,7 +9,7 @@ import contextlib
 import logging
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +17,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from application.errors import Fault, StoreUnavailable
+from application.event_feed import Wanted
 from application.event_store.session import Session, companies, connect, scoped
 
 CHANNEL = "dynamic_tables_events"
@@ -46,15 +47,17 @@ class CutOff(Exception):
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """Somebody who waits for the events of a company that are above a position.
+    """Somebody who waits for events above a position; nobody is woken for what they do not want.
 
-    What they read elsewhere since they began to wait comes once more: skip it by its position.
+    `position`: up to there they have taken all. What they read elsewhere since they began to wait
+    comes once more: skip it by its position.
     """
 
-    company_id: UUID
-    above: int
-    rows: deque[Row]
-    woken: asyncio.Event
+    wanted: Wanted
+    position: int
+    seen: int
+    rows: deque[Row] = field(default_factory=deque)
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
     lost: bool = False
 
     async def take(self, timeout: float) -> list[Row]:
@@ -70,17 +73,22 @@ class Subscription:
         if self.lost:
             raise CutOff
         taken = list(self.rows)
+        self.position = self.seen
         self.rows.clear()
         self.woken.clear()
         return taken
 
     def give(self, row: Row) -> None:
         """Hand over one row, or cut off whoever took none for long."""
-        if row[0] <= self.above:
+        if row[0] <= self.seen:
+            return
+        if not self.wanted.wants(row[3], row[1]):
+            self.seen = row[0]
             return
         if len(self.rows) >= BUFFER:
             self.cut()
             return
+        self.seen = row[0]
         self.rows.append(row)
         self.woken.set()
 
@@ -92,10 +100,13 @@ class Subscription:
 
 
 class EventHub:
-    """Hands each new event to all who wait for the events of its company."""
+    """Hands each new event to all who wait for the events of its company.
+
+    `position`: all up to there is handed over; some of it up to `reach` may be, too.
+    """
 
     def __init__(self, conninfo: str, session: Session) -> None:
-        self.position = 0
+        self.position = self.reach = 0
         self._conninfo = conninfo
         self._session = session
         self._waiting: defaultdict[UUID, set[Subscription]] = defaultdict(set)
@@ -104,13 +115,13 @@ class EventHub:
         self._stopped = False
 
     @contextlib.contextmanager
-    def subscribed(self, company_id: UUID, above: int) -> Iterator[Subscription]:
+    def subscribed(self, wanted: Wanted, above: int) -> Iterator[Subscription]:
         """Get the events of a company above a position until the end of the block.
 
-        Whoever has read up to there before the block has to read on in it, once: some may have come
-        in between.
+        Whoever has read up to there before the block has to read on in it, once, if our `reach` is
+        beyond what the store had then: some may have come in between.
         """
-        subscription = Subscription(company_id, above, deque(), asyncio.Event())
+        company_id, subscription = wanted.company_id, Subscription(wanted, above, above)
         self._waiting[company_id].add(subscription)
         self._wanted.set()
         if self._stopped:
@@ -161,7 +172,7 @@ class EventHub:
         listens = await self._is_told(connection)
         head = await self._head()
         self._check_rewound(head)
-        lowest = min((each.above for each in self._everybody()), default=head)
+        lowest = min((each.seen for each in self._everybody()), default=head)
         self.position = min(head, max(self.position, lowest))  # below, nobody waits for anything
         while True:
             await self._advance(head)
@@ -219,6 +230,7 @@ class EventHub:
         Who came while a query was under way that did not ask for them, is asked for again, so that
         the position means: nobody who waits lacks anything below.
         """
+        self.reach = max(self.reach, head)
         while self.position < head:
             after, until, covered = self.position, head, set[UUID]()
             while missing := set(self._waiting) - covered:

@@ -68,12 +68,13 @@ class EventStream(ServerSentEvents):
 
     async def _live(self) -> None:
         hub, clock = self._call.services.hub, asyncio.get_running_loop().time
-        with hub.subscribed(self._wanted.company_id, self._position) as subscription:
+        with hub.subscribed(self._wanted, self._position) as subscription:
             await self._catch_up()
             due = clock() + HEARTBEAT
             while True:
                 for piece in self._pieces(await subscription.take(max(0.0, due - clock()))):
                     await self._write(piece)
+                self._position = max(self._position, subscription.position)
                 if clock() >= due:  # also where something happens all the time
                     await self._write(await self._heartbeat())
                     due = clock() + HEARTBEAT
@@ -95,14 +96,13 @@ class EventStream(ServerSentEvents):
         return b"".join(map(_block, batch.items)), behind
 
     def _pieces(self, rows: Sequence[Any]) -> Iterator[bytes]:
-        """What is new and wanted of these, a piece at a time."""
+        """What is new of these, a piece at a time."""
         piece = bytearray()
         for row in rows:
             if row[0] <= self._position:
                 continue
             self._position = row[0]
-            if self._wanted.wants(row[3], row[1]):
-                piece += _block(public_item(self._wanted.company_id, row))
+            piece += _block(public_item(self._wanted.company_id, row))
             if len(piece) >= PIECE:
                 yield bytes(piece)
                 piece.clear()
