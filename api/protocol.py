@@ -43,6 +43,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _hang_up(self) -> None:
         """Drop the connection, with all that the system would keep for a client to take."""
+        if self.transport.is_closing():
+            return
         link = self.transport.get_extra_info("socket")
         link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()

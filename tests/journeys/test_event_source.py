@@ -69,7 +69,7 @@ def seen(page: Page, wanted: list[dict[str, Any]]) -> None:
 
 def test_a_page_is_told_within_a_second_and_resumes_by_itself(service: Serve, page: Page) -> None:
     asked: list[Request] = []
-    page.on("request", lambda request: asked.append(request))
+    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108  # takes no builtin
     page.evaluate(FOLLOW, [STREAM, [CREATED]])
     page.wait_for_function(OPEN)
     happened = create(service, 3)

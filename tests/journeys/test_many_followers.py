@@ -113,14 +113,18 @@ async def test_who_stops_reading_costs_little_is_cut_off_and_resumes(
         opened(api, STALLED // 2, query="after=0", buffer=4096) as behind,
     ):
         await write(store, api.company, MEANWHILE, SIZE)
-        seen = {stream: [await stream.block() for _ in range(READ)] for stream in live + behind}
+        seen = await asyncio.gather(*map(first, live + behind))
         peak = await cut_off(api)
         assert peak - memory < STALLED * EACH
         everything = await stored(database, api.company)
-        for stream, blocks in seen.items():
-            ids = [block["id"] for block in blocks]
+        for stream, ids in zip(live + behind, seen, strict=True):
             wanted = everything if stream in behind else everything[BEFORE:]
             assert ids + await resumed(api, ids[-1], wanted[-1]) == wanted
+
+
+async def first(stream: Stream) -> list[str]:
+    """The positions of the few events after which it reads no more."""
+    return [(await stream.block())["id"] for _ in range(READ)]
 
 
 async def resumed(api: Worker, last: str, until: str) -> list[str]:
