@@ -102,7 +102,8 @@ class Subscription:
 class EventHub:
     """Hands each new event to all who wait for the events of its company.
 
-    `position`: all up to there is handed over; some of it up to `reach` may be, too.
+    `position`: all up to there is handed over; some of it up to `reach` may be, too. `stopped`:
+    nobody need begin to follow.
     """
 
     def __init__(self, conninfo: str, session: Session) -> None:
@@ -112,7 +113,7 @@ class EventHub:
         self._waiting: defaultdict[UUID, set[Subscription]] = defaultdict(set)
         self._wanted = asyncio.Event()
         self._turns = asyncio.Semaphore(READERS)
-        self._stopped = False
+        self.stopped = False
 
     @contextlib.contextmanager
     def subscribed(self, wanted: Wanted, above: int) -> Iterator[Subscription]:
@@ -124,7 +125,7 @@ class EventHub:
         company_id, subscription = wanted.company_id, Subscription(wanted, above, above)
         self._waiting[company_id].add(subscription)
         self._wanted.set()
-        if self._stopped:
+        if self.stopped:
             subscription.cut()
         try:
             yield subscription
@@ -138,7 +139,7 @@ class EventHub:
         """Read the database after those who came before: thousands may come back at once.
 
         Raises:
-            StoreUnavailable: it takes too long, or we are stopping.
+            StoreUnavailable: it takes too long.
         """
         try:
             async with asyncio.timeout(QUEUE):
@@ -146,15 +147,13 @@ class EventHub:
         except TimeoutError:
             raise StoreUnavailable("too many read events") from None
         try:
-            if self._stopped:
-                raise StoreUnavailable("we are stopping")
             yield
         finally:
             self._turns.release()
 
     def stop(self) -> None:
         """Let all who wait go, and nobody wait any more: we are stopping."""
-        self._stopped = True
+        self.stopped = True
         for subscription in self._everybody():
             subscription.cut()
 

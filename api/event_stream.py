@@ -22,6 +22,7 @@ PATIENCE = 30.0  # seconds for a client to take what was sent
 FIRST, CHUNK = 20, 500  # events that are read at once: at first, and at most
 PIECE = 32 * 1024  # bytes that are sent at once, about: what one who does not read may cost
 SCOPES = ("events:read",)
+END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 class ServerSentEvents(Response):
@@ -48,6 +49,9 @@ class EventStream(ServerSentEvents):
         """Stream until the client goes, falls behind, may no longer, or we stop."""
         self._send = send
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if scope["asked"] == "HEAD":
+            await self._pass(END)
+            return
         gone = asyncio.create_task(_gone(receive))
         streaming = asyncio.create_task(self._stream())
         done, waiting = await asyncio.wait({gone, streaming}, return_when=asyncio.FIRST_COMPLETED)
@@ -64,7 +68,7 @@ class EventStream(ServerSentEvents):
             await self._catch_up()  # as long as it takes; what comes meanwhile is not kept for us
             await self._live()
         with contextlib.suppress(CutOff):
-            await self._pass({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._pass(END)
 
     async def _live(self) -> None:
         hub, clock = self._call.services.hub, asyncio.get_running_loop().time
@@ -87,9 +91,15 @@ class EventStream(ServerSentEvents):
             limit = max(1, min(CHUNK, limit * PIECE // max(len(block), 1)))
 
     async def _read(self, limit: int) -> tuple[bytes, bool]:
-        """The next blocks, and whether there are more."""
+        """The next blocks, and whether there are more.
+
+        Raises:
+            CutOff: we are stopping.
+        """
         services = self._call.services
         async with services.hub.turn():
+            if services.hub.stopped:
+                raise CutOff
             batch = await services.feed.read(self._wanted, self._position, limit)
         self._position = batch.position
         behind = len(batch.items) == limit or batch.position < batch.head

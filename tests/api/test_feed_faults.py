@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -221,6 +222,35 @@ async def test_a_stream_on_which_always_something_happens_ends_with_its_key(
             return browser.refused == 401
 
         await eventually(refused, RECHECK + SLACK)
+
+
+async def test_a_process_that_stops_answers_what_it_is_still_asked(far: Far) -> None:
+    await create(far.client)
+    far.service.app.state.services.hub.stop()
+    async with asyncio.timeout(SLACK):
+        items = await everything(far.client)
+        after = items[-1]["position"]
+        answer = await far.client.get(FEED, params={"after": after, "wait": 20})
+        assert (answer.status_code, answer.json()) == (200, [])
+        assert (await far.client.get(f"{FEED}/stream")).status_code == 200
+
+
+async def test_a_stream_has_a_head_that_ends(client: AsyncClient) -> None:
+    answer = await asyncio.wait_for(client.head(f"{FEED}/stream"), SLACK)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_a_read_whose_connection_is_frozen_is_refused_and_the_next_has_another(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.pooled.ANSWER_TIMEOUT", 0.2)
+    assert (await far.client.get(FEED)).status_code == 200
+    assert far.proxy.freeze(b"AS MATERIALIZED")
+    started = time.monotonic()
+    assert_problem(await far.client.get(FEED), 503, "unavailable")
+    assert time.monotonic() - started < 5 + SLACK  # psycopg tries for five to cancel the query
+    assert (await far.client.get(FEED)).status_code == 200
 
 
 async def test_a_list_and_what_follows_it_is_the_list_of_later(

@@ -71,6 +71,14 @@ async def writing(client: httpx.AsyncClient, made: set[str]) -> None:
             made.add(answer.json()["id"])
 
 
+async def reading(client: httpx.AsyncClient) -> None:
+    """Read the feed until nobody is there any more who takes a request."""
+    with contextlib.suppress(httpx.TransportError):
+        while True:
+            answer = await client.get(FEED, params={"limit": 50})
+            assert (answer.status_code, len(answer.json())) == (200, 50)
+
+
 def stored(data: Path) -> set[str]:
     """The ids of the tables that were created by those who wrote until the end."""
     with attach(data) as url, psycopg.connect(url) as connection:
@@ -87,11 +95,13 @@ async def test_told_to_end_it_answers_who_asked_lets_who_follow_go_and_is_gone(
         idle = {"after": "head", "wait": "30", "types": "dynamic-tables.table-def.purged.v1"}
         polls = [asyncio.create_task(client.get(FEED, params=idle)) for _ in range(POLLS)]
         await eventually(lambda: all_have(browsers, 200))
+        readers = [asyncio.create_task(reading(client)) for _ in range(WRITERS)]
+        await asyncio.sleep(0.2)
         started = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
         answers = await asyncio.gather(*polls)
         assert {(answer.status_code, answer.text) for answer in answers} == {(200, "[]")}
-        await asyncio.gather(*writers)
+        await asyncio.gather(*writers, *readers)
         await asyncio.to_thread(service.process.wait, 10)
         assert time.monotonic() - started < 10
         assert not any(map(alive, all_of_it))
