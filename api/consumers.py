@@ -76,11 +76,11 @@ async def put_consumer(
             raise ApiError("limit-reached", f"There are {MOST} consumers already.")
         return await view(connection, consumer), is_new, repeated
 
-    view, is_new, repeated = await carry_out(call.services.transact, ordered, run)
+    shown, is_new, repeated = await carry_out(call.services.transact, ordered, run)
     if ordered.dry_run:
-        return rehearsed("consumer", view)
+        return rehearsed("consumer", shown)
     headers_ = replayed(repeated) | ({"Location": f"/api/consumers/{name}"} if is_new else {})
-    return Response(to_json(view), 201 if is_new else 200, headers_, JSON)
+    return Response(to_json(shown), 201 if is_new else 200, headers_, JSON)
 
 
 @router.get("/{name}", dependencies=OWN,

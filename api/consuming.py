@@ -63,11 +63,11 @@ async def change_consumer(
             await run(connection, consumer)
         return (await view(connection, consumer) if shows else before), repeated
 
-    view, repeated = await carry_out(call.services.transact, ordered, changed)
+    shown, repeated = await carry_out(call.services.transact, ordered, changed)
     if ordered.dry_run:
-        return rehearsed("consumer", view)
+        return rehearsed("consumer", shown)
     if shows:
-        return Response(to_json(view), 200, replayed(repeated), JSON)
+        return Response(to_json(shown), 200, replayed(repeated), JSON)
     return Response(status_code=204, headers=replayed(repeated))
 
 
