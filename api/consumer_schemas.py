@@ -109,6 +109,10 @@ class ConsumerTerms(Body):
     )
 
 
+class NoQuery(Part):
+    """Nothing can be asked for in the query; a wish to rehearse is refused, and not ignored."""
+
+
 class Fetch(Body):
     """How many events, and how long to wait for one."""
 
@@ -142,7 +146,7 @@ class Refusal(Body):
 
     lease: Annotated[UUID, Field(strict=False)]
     position: Position
-    error: Annotated[str, BeforeValidator(plain_text)] | None = Field(
+    error: Annotated[str, AfterValidator(plain_text)] | None = Field(
         None, max_length=1000, description="Why, for whoever looks at what is parked."
     )
     retry_after_seconds: float | None = Field(
