@@ -55,10 +55,12 @@ async def change_consumer(
     """Change a consumer, once for each idempotency key."""
     ordered = order(call, query, headers)
 
-    async def changed(connection: Connection) -> tuple[dict[str, Any], bool]:
-        consumer = await find(connection, ordered.company_id, name, for_update=True)
+    async def changed(connection: Connection) -> tuple[dict[str, Any] | None, bool]:
         repeated = await is_repeated(connection, ordered)
-        before = await view(connection, consumer)
+        if repeated and not shows:
+            return None, True
+        consumer = await find(connection, ordered.company_id, name, for_update=True)
+        before = await view(connection, consumer) if ordered.dry_run and not shows else None
         if not repeated:
             await run(connection, consumer)
         return (await view(connection, consumer) if shows else before), repeated

@@ -48,7 +48,7 @@ SELECT topic, version, position, table_id, company_id, data, metadata
 TABLES = """
 SELECT format('%I.%I', table_schema, table_name)
   FROM information_schema.tables
- WHERE table_schema IN ('event_store', 'access') AND table_type = 'BASE TABLE'
+ WHERE table_schema IN ('event_store', 'access', 'consumers') AND table_type = 'BASE TABLE'
 """
 
 
