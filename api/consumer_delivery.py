@@ -53,9 +53,12 @@ async def fetch_events(
     async def run(connection: Connection, consumer: Consuming) -> Delivery | None:
         return await Reader(connection, consumer).fetch(owner, wanted.limit)
 
-    delivery = await with_consumer(call, name, run)
+    async def fetch() -> Delivery | None:
+        return await with_consumer(call, name, run, "share")  # its terms stay as they are
+
+    delivery = await fetch()
     if delivery is None and wanted.wait:
-        delivery = await _first_to_come(call, wanted.wait, lambda: with_consumer(call, name, run))
+        delivery = await _first_to_come(call, wanted.wait, fetch)
     return Response(to_json(delivered(company_id, delivery)), media_type=JSON)
 
 

@@ -1,5 +1,6 @@
 """Consumers over HTTP: checkpoints that the service keeps for those who follow its events."""
 
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query
@@ -30,6 +31,7 @@ from application.consumers.consumer import Consumer as Consuming
 from application.consumers.consumer import Terms, count, find, named
 from application.consumers.registry import Definition, Place
 from application.consumers.standing import standing
+from domain.errors import NotFound
 
 MOST = 100  # consumers of a company
 
@@ -46,8 +48,11 @@ async def list_consumers(call: Call, headers: Annotated[CacheHeaders, Header()])
     """List the consumers of the company, by name."""
 
     async def run(connection: Connection) -> list[dict[str, Any]]:
-        consumers = await named(connection, call.caller.company_id)
-        return [summary(each, await standing(connection, each)) for each in consumers]
+        items = []
+        for each in await named(connection, call.caller.company_id):
+            with contextlib.suppress(NotFound):  # it was deleted meanwhile
+                items.append(summary(each, await standing(connection, each)))
+        return items
 
     items = await call.services.transact(call.caller.company_id, run)
     return unless_known(headers, to_json({"items": items, "nextCursor": None}))

@@ -214,16 +214,9 @@ async def test_a_restored_backup_is_told(company: Company) -> None:
     await company.define(Terms())
     lost = await company.append(company.tables[0])
     await company.drain()
-    await company.owner.execute(
-        "ALTER TABLE event_store.events DISABLE TRIGGER events_are_append_only"
-    )
-    await company.owner.execute("DELETE FROM event_store.events WHERE position = %s", (lost,))
-    await company.owner.execute(
-        "ALTER TABLE event_store.events ENABLE TRIGGER events_are_append_only"
-    )
+    await company.forget_events(lost)
     with pytest.raises(Rewound):
         await company.fetch()
-    company.events.clear()
     await company.append(tables(1)[0])
     with pytest.raises(Rewound):
         await company.fetch()
