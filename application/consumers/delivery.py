@@ -110,13 +110,16 @@ UPDATE consumers.partitions p
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
    AND partition = %(partition)s
 """
+# The consumer, to which partitions refer, is locked first, as it is by whoever changes it.
 LEASED = """
-SELECT partition, position, sequence, delivered, scanned,
-       leased_until IS NULL,
-       coalesce(leased_until, 'infinity') > coalesce(%(now)s, clock_timestamp())
-  FROM consumers.partitions
- WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
-   FOR UPDATE
+SELECT p.partition, p.position, p.sequence, p.delivered, p.scanned,
+       p.leased_until IS NULL,
+       coalesce(p.leased_until, 'infinity') > coalesce(%(now)s, clock_timestamp())
+  FROM consumers.consumers c
+  JOIN consumers.partitions p ON p.company_id = c.company_id AND p.consumer_id = c.id
+ WHERE c.company_id = %(company_id)s AND c.id = %(consumer_id)s AND p.lease = %(lease)s
+   FOR KEY SHARE OF c
+   FOR UPDATE OF p
 """
 EXTEND = """
 UPDATE consumers.partitions

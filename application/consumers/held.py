@@ -88,9 +88,8 @@ async def drop(connection: Connection, consumer: Consumer, originator_id: UUID) 
     Raises:
         NotFound: nothing of it waits.
     """
-    # In the order of everybody else, who locks the partition first.
-    await connection.execute(END_LEASE.encode(), _params(consumer, originator_id))
     await _of(connection, DROP, consumer, originator_id)
+    await connection.execute(END_LEASE.encode(), _params(consumer, originator_id))
 
 
 async def _of(connection: Connection, query: str, consumer: Consumer, id: UUID) -> None:

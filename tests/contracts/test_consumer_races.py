@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from psycopg import AsyncConnection
 
-from application.consumers import registry
+from application.consumers import held, registry
 from application.consumers.consumer import Consumer, Terms, find, named
 from application.consumers.delivery import Delivery, Reader
 from application.consumers.registry import Definition, Place
@@ -35,18 +35,29 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     yield from cloned(request.getfixturevalue(f"postgres_{request.param}"))
 
 
-@pytest.fixture
-async def people(url: str) -> AsyncIterator[list[Company]]:
+@asynccontextmanager
+async def seen_by(count: int, url: str) -> AsyncIterator[list[Company]]:
     """The same company as several see it, each on a connection of their own."""
     async with AsyncExitStack() as opened:
         owner, api = await connect(url)
-        await opened.enter_async_context(owner)
-        first = Company(owner, await opened.enter_async_context(api))
-        found = [first]
-        for _ in range(AT_ONCE - 1):
-            own = await first.again(url)
-            found.append(own)
-            await opened.enter_async_context(own.api)
+        for connection in (owner, api):
+            await opened.enter_async_context(connection)
+        found = [Company(owner, api)]
+        while len(found) < count:
+            found.append(await found[0].again(url))
+            await opened.enter_async_context(found[-1].api)
+        yield found
+
+
+@pytest.fixture
+async def people(url: str) -> AsyncIterator[list[Company]]:
+    async with seen_by(3, url) as found:
+        yield found
+
+
+@pytest.fixture
+async def crowd(url: str) -> AsyncIterator[list[Company]]:
+    async with seen_by(AT_ONCE, url) as found:
         yield found
 
 
@@ -58,27 +69,41 @@ async def stopped(company: Company) -> AsyncIterator[tuple[Connection, Consumer]
         yield company.api, await find(company.api, company.id, NAME, lock="share")
 
 
+class Interrupted:
+    """A connection; something else happens after its first statement."""
+
+    def __init__(self, connection: Connection, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._connection = connection
+        self._meanwhile: list[Callable[[], Awaitable[None]]] = [meanwhile]
+
+    async def execute(self, *statement: Any) -> Any:
+        cursor = await self._connection.execute(*statement)
+        while self._meanwhile:
+            await self._meanwhile.pop()()
+        return cursor
+
+
 async def waits(task: "asyncio.Task[Any]") -> bool:
     """Whether somebody cannot go on."""
     await asyncio.sleep(HELD_UP)
     return not task.done()
 
 
-async def test_many_who_fetch_at_once_never_get_the_same_partition(people: list[Company]) -> None:
-    first = people[0]
+async def test_many_who_fetch_at_once_never_get_the_same_partition(crowd: list[Company]) -> None:
+    first = crowd[0]
     await first.define(Terms(partitions=4))
     for _ in range(12):
         for table in first.tables:
             await first.append(table)
-        found = await asyncio.gather(*(one.fetch() for one in people))
+        found = await asyncio.gather(*(one.fetch() for one in crowd))
         given = [delivery for delivery in found if delivery]
         assert sorted(delivery.partition for delivery in given) == [0, 1, 2, 3]
-        for one, delivery in zip(people, given, strict=False):
+        for one, delivery in zip(crowd, given, strict=False):
             await one.ack(delivery.lease, delivery.position)
 
 
 async def test_nobody_waits_for_somebody_else_who_fetches(people: list[Company]) -> None:
-    one, other, third, *_ = people
+    one, other, third = people
     await one.define(Terms(partitions=2))
     for table in one.tables:
         await one.append(table)
@@ -99,7 +124,7 @@ async def everything_comes(company: Company) -> None:
 
 async def test_whoever_shares_anew_waits_for_who_fetches(people: list[Company]) -> None:
     """Otherwise they would be given what belongs to one of the old partitions, and pass over it."""
-    one, other, *_ = people
+    one, other, _ = people
     await one.define(Terms(partitions=2))
     for table in one.tables:
         await one.append(table)
@@ -115,7 +140,7 @@ async def test_whoever_shares_anew_waits_for_who_fetches(people: list[Company]) 
 
 
 async def test_whoever_sets_it_elsewhere_waits_for_who_fetches(people: list[Company]) -> None:
-    one, other, *_ = people
+    one, other, _ = people
     await one.define(Terms())
     await one.append(one.tables[0])
     async with stopped(one) as (connection, consumer):
@@ -132,7 +157,7 @@ async def test_whoever_sets_it_elsewhere_waits_for_who_fetches(people: list[Comp
 async def test_nothing_is_handed_out_of_what_is_set_elsewhere_just_now(
     people: list[Company],
 ) -> None:
-    one, other, *_ = people
+    one, other, _ = people
     await one.define(Terms())
     await one.append(one.tables[0])
     await one.drain()
@@ -151,7 +176,7 @@ async def test_nothing_is_handed_out_of_what_is_set_elsewhere_just_now(
 
 
 async def test_whoever_forgets_it_waits_for_who_fetches(people: list[Company]) -> None:
-    one, other, *_ = people
+    one, other, _ = people
     made = await one.define(Terms())
     await one.append(one.tables[0])
     async with stopped(one) as (connection, consumer):
@@ -164,11 +189,34 @@ async def test_whoever_forgets_it_waits_for_who_fetches(people: list[Company]) -
         await one.ack(delivery.lease, delivery.position)
 
 
+@pytest.mark.parametrize("action", ["ack", "nack"])
+async def test_who_sets_it_elsewhere_and_who_reads_do_not_wait_for_each_other(
+    people: list[Company], action: str
+) -> None:
+    """Both lock the consumer first."""
+    one, other, _ = people
+    await one.define(Terms())
+    position = await one.append(one.tables[0])
+    delivery = await one.fetch()
+    assert delivery
+
+    async def seek(connection: Connection) -> None:
+        consumer = await find(connection, one.id, NAME, "update")
+        reading.append(asyncio.create_task(getattr(other, action)(delivery.lease, position)))
+        assert await waits(reading[0])
+        await registry.seek(connection, consumer, Place(0))
+
+    reading: list[asyncio.Task[Any]] = []
+    await one.act(seek)
+    with pytest.raises(LeaseLost):
+        await reading[0]
+    await everything_comes(one)
+
+
 async def test_who_drops_a_table_and_who_deals_with_it_do_not_wait_for_each_other(
     people: list[Company],
 ) -> None:
-    """Both lock the partition first."""
-    one, other, *_ = people
+    one, other, _ = people
     await one.define(Terms(max_attempts=1))
     table = one.tables[0]
     position = await one.append(table)
@@ -176,24 +224,26 @@ async def test_who_drops_a_table_and_who_deals_with_it_do_not_wait_for_each_othe
     assert delivery
     await one.nack(delivery.lease, position)
     await one.replay(table)
-    held_again = await one.fetch()
-    assert held_again
+    again = await one.fetch()
+    assert again
 
-    async def deal_with_it(connection: Connection) -> None:
-        await connection.execute("SELECT FROM consumers.partitions FOR UPDATE")
-        dropping.append(asyncio.create_task(other.drop(table)))
-        assert await waits(dropping[0])
-        consumer = await find(connection, one.id, NAME)
-        await Reader(connection, consumer, one.now).ack(held_again.lease, position)
+    async def deal_with_it() -> None:
+        dealing.append(asyncio.create_task(other.ack(again.lease, position)))
+        assert await waits(dealing[0])
 
-    dropping: list[asyncio.Task[None]] = []
-    await one.act(deal_with_it)
-    await dropping[0]
+    async def drop(connection: Connection) -> None:
+        consumer = await find(connection, one.id, NAME, "update")
+        await held.drop(Interrupted(connection, deal_with_it), consumer, table)  # type: ignore[arg-type]
+
+    dealing: list[asyncio.Task[None]] = []
+    await one.act(drop)
+    with pytest.raises(LeaseLost):
+        await dealing[0]
     assert await one.drain() == []
 
 
 async def test_what_is_forgotten_meanwhile_is_not_found(people: list[Company]) -> None:
-    one, other, *_ = people
+    one, other, _ = people
     made = await one.define(Terms())
 
     async def show(connection: Connection) -> None:
@@ -205,22 +255,8 @@ async def test_what_is_forgotten_meanwhile_is_not_found(people: list[Company]) -
     await one.act(show)
 
 
-class Interrupted:
-    """A connection; something else happens after its first statement."""
-
-    def __init__(self, connection: Connection, meanwhile: Callable[[], Awaitable[None]]) -> None:
-        self._connection = connection
-        self._meanwhile: list[Callable[[], Awaitable[None]]] = [meanwhile]
-
-    async def execute(self, *statement: Any) -> Any:
-        cursor = await self._connection.execute(*statement)
-        while self._meanwhile:
-            await self._meanwhile.pop()()
-        return cursor
-
-
 async def test_what_is_forgotten_while_it_is_defined_is_made_anew(people: list[Company]) -> None:
-    one, other, *_ = people
+    one, other, _ = people
     before = await one.define(Terms())
 
     async def remove() -> None:
@@ -234,17 +270,17 @@ async def test_what_is_forgotten_while_it_is_defined_is_made_anew(people: list[C
     assert (is_new, made.terms.partitions) == (True, 2)
 
 
-async def test_of_many_who_define_it_at_once_one_makes_it(people: list[Company]) -> None:
-    id = people[0].id
+async def test_of_many_who_define_it_at_once_one_makes_it(crowd: list[Company]) -> None:
+    id = crowd[0].id
 
     async def define(one: Company, partitions: int) -> bool:
         wanted = Definition(id, NAME, Terms(partitions=partitions), uuid4(), Place(0))
         return (await one.act(lambda c: registry.define(c, wanted, uuid4())))[1]
 
-    made = await asyncio.gather(*(define(one, 1 + number % 4) for number, one in enumerate(people)))
+    made = await asyncio.gather(*(define(one, 1 + number % 4) for number, one in enumerate(crowd)))
     assert sorted(made) == [False] * (AT_ONCE - 1) + [True]
-    [consumer] = await people[0].act(lambda c: named(c, id))
-    now = await people[0].act(lambda c: standing(c, consumer))
+    [consumer] = await crowd[0].act(lambda c: named(c, id))
+    now = await crowd[0].act(lambda c: standing(c, consumer))
     assert len(now.partitions) == consumer.terms.partitions
 
 
