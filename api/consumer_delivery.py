@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
@@ -12,6 +12,7 @@ from api.answers import BODY, EVERY, done, failures, found
 from api.consumer_schemas import (
     Acknowledgement,
     Fetch,
+    NoQuery,
     Refusal,
 )
 from api.consumer_views import (
@@ -41,7 +42,10 @@ router = APIRouter(
              responses=found(Delivered) | failures(*EVERY, *BODY, "not-found", "csrf",
                                                    "feed-rewound"))  # fmt: skip
 async def fetch_events(
-    call: Call, name: Name, wanted: Annotated[Fetch, Body(default_factory=Fetch)]
+    call: Call,
+    name: Name,
+    query: Annotated[NoQuery, Query()],
+    wanted: Annotated[Fetch, Body(default_factory=Fetch)],
 ) -> Response:
     """Take the next events of a partition that nobody else reads, for the time of a lease."""
     company_id, owner = call.caller.company_id, call.caller.actor_id
@@ -49,9 +53,12 @@ async def fetch_events(
     async def run(connection: Connection, consumer: Consuming) -> Delivery | None:
         return await Reader(connection, consumer).fetch(owner, wanted.limit)
 
-    delivery = await with_consumer(call, name, run)
+    async def fetch() -> Delivery | None:
+        return await with_consumer(call, name, run, "share")  # its terms stay as they are
+
+    delivery = await fetch()
     if delivery is None and wanted.wait:
-        delivery = await _first_to_come(call, wanted.wait, lambda: with_consumer(call, name, run))
+        delivery = await _first_to_come(call, wanted.wait, fetch)
     return Response(to_json(delivered(company_id, delivery)), media_type=JSON)
 
 
@@ -59,7 +66,10 @@ async def fetch_events(
              responses=done() | failures(*EVERY, *BODY, "not-found", "csrf",
                                          "lease-lost"))  # fmt: skip
 async def acknowledge_events(
-    call: Call, name: Name, said: Annotated[Acknowledgement, Body()]
+    call: Call,
+    name: Name,
+    query: Annotated[NoQuery, Query()],
+    said: Annotated[Acknowledgement, Body()],
 ) -> Response:
     """Say up to where events are dealt with. Less than all of the lease: it begins anew."""
 
@@ -73,7 +83,12 @@ async def acknowledge_events(
 @router.post("/{name}/nack", dependencies=OWN,
              responses=found(Refused) | failures(*EVERY, *BODY, "not-found", "csrf",
                                                  "lease-lost"))  # fmt: skip
-async def refuse_event(call: Call, name: Name, said: Annotated[Refusal, Body()]) -> Response:
+async def refuse_event(
+    call: Call,
+    name: Name,
+    query: Annotated[NoQuery, Query()],
+    said: Annotated[Refusal, Body()],
+) -> Response:
     """Say that an event cannot be dealt with: its table waits, the lease ends, the rest goes on."""
 
     async def run(connection: Connection, consumer: Consuming) -> dict[str, Any]:
@@ -89,7 +104,10 @@ async def refuse_event(call: Call, name: Name, said: Annotated[Refusal, Body()])
 async def _first_to_come(
     call: Call, seconds: float, fetch: Callable[[], Awaitable[Delivery | None]]
 ) -> Delivery | None:
-    """What can be handed out first within so many seconds; no connection is held meanwhile."""
+    """What can be handed out first within so many seconds; no connection is held meanwhile.
+
+    Whoever has gone away gets no lease: nobody would acknowledge it.
+    """
     company_id, now = call.caller.company_id, asyncio.get_running_loop().time
     deadline = now() + seconds
     head = (await call.services.feed.read(Wanted(company_id), 0, 1)).head
@@ -98,5 +116,7 @@ async def _first_to_come(
             try:
                 await subscription.take(min(left, POLL))
             except CutOff:
+                break
+            if await call.is_disconnected():
                 break
     return delivery

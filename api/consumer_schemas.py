@@ -3,7 +3,15 @@
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
@@ -23,33 +31,36 @@ TERMS: JsonDict = {
 }  # fmt: skip
 
 
-def _topics(names: Any) -> Any:
-    """The topics of public types; a typo must not look like silence."""
-    if not isinstance(names, list):
-        return names
-    for name in names:
-        if name not in TOPICS:
-            raise PydanticCustomError(
-                "unknown-value", "'{name}' is no type of event", {"name": str(name)[:100]}
-            )
-    return frozenset(TOPICS[name] for name in names)
+def _topic(name: str) -> str:
+    """The topic of a public type; a typo must not look like silence."""
+    if name not in TOPICS:
+        raise PydanticCustomError(
+            "unknown-value", "'{name}' is no type of event", {"name": name[:100]}
+        )
+    return TOPICS[name]
 
 
 TypeList = Annotated[
-    frozenset[str] | None,
-    BeforeValidator(_topics, json_schema_input_type=list[str] | None),
+    frozenset[Annotated[str, AfterValidator(_topic)]] | None,
     Field(
+        min_length=1,
         description="Only these types; null = all.",
         examples=[[EXAMPLE_TYPE]],
         json_schema_extra={
             "anyOf": [
-                {"type": "array", "items": {"enum": sorted(TOPICS)}, "minItems": 1,
-                 "maxItems": len(TOPICS)},
+                {"type": "array", "items": {"enum": sorted(TOPICS)}, "minItems": 1},
                 {"type": "null"},
             ]
         },
     ),
-]  # fmt: skip
+]
+
+
+def _moment(text: Any) -> Any:
+    """A time; a number is none, not even in quotes: it may be meant as a position."""
+    if not (isinstance(text, str) and "-" in text.lstrip("-")):
+        raise PydanticCustomError("datetime", "must be a time such as '2026-11-22T09:00:00Z'")
+    return text
 
 
 def _position(text: Any) -> Any:
@@ -98,6 +109,10 @@ class ConsumerTerms(Body):
     )
 
 
+class NoQuery(Part):
+    """Nothing can be asked for in the query; a wish to rehearse is refused, and not ignored."""
+
+
 class Fetch(Body):
     """How many events, and how long to wait for one."""
 
@@ -131,7 +146,7 @@ class Refusal(Body):
 
     lease: Annotated[UUID, Field(strict=False)]
     position: Position
-    error: Annotated[str, BeforeValidator(plain_text)] | None = Field(
+    error: Annotated[str, AfterValidator(plain_text)] | None = Field(
         None, max_length=1000, description="Why, for whoever looks at what is parked."
     )
     retry_after_seconds: float | None = Field(
@@ -150,7 +165,7 @@ class Seek(Body):
     position: After | None = Field(
         None, description="Behind this position; `0` from the beginning, `head` only what is new."
     )
-    time: Annotated[AwareDatetime, Field(strict=False)] | None = Field(
+    time: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment)] | None = Field(
         None, description="With the first event that was recorded then or later."
     )
 

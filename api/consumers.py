@@ -1,5 +1,6 @@
 """Consumers over HTTP: checkpoints that the service keeps for those who follow its events."""
 
+import contextlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query
@@ -21,15 +22,16 @@ from api.consuming import JSON, OWN, Name, change_consumer, replayed, view, with
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
 from api.ids import new_id
-from api.orders import Connection, carry_out, is_repeated, order
+from api.orders import Connection, carry_out, order, remembered
 from api.reading import unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.writing import rehearsed
 from application.consumers import registry
 from application.consumers.consumer import Consumer as Consuming
-from application.consumers.consumer import Terms, count, named
+from application.consumers.consumer import Terms, count, find, named
 from application.consumers.registry import Definition, Place
 from application.consumers.standing import standing
+from domain.errors import NotFound
 
 MOST = 100  # consumers of a company
 
@@ -46,16 +48,19 @@ async def list_consumers(call: Call, headers: Annotated[CacheHeaders, Header()])
     """List the consumers of the company, by name."""
 
     async def run(connection: Connection) -> list[dict[str, Any]]:
-        consumers = await named(connection, call.caller.company_id)
-        return [summary(each, await standing(connection, each)) for each in consumers]
+        items = []
+        for each in await named(connection, call.caller.company_id):
+            with contextlib.suppress(NotFound):  # it was deleted meanwhile
+                items.append(summary(each, await standing(connection, each)))
+        return items
 
     items = await call.services.transact(call.caller.company_id, run)
     return unless_known(headers, to_json({"items": items, "nextCursor": None}))
 
 
 @router.put("/{name}", dependencies=OWN,
-            responses=keeps(201, Consumer, ConsumerRehearsal, *BODY, "limit-reached",
-                            "feed-rewound", puts=True))  # fmt: skip
+            responses=keeps(201, Consumer, ConsumerRehearsal, *BODY, "not-found",
+                            "limit-reached", "feed-rewound", puts=True))  # fmt: skip
 async def put_consumer(
     call: Call,
     name: Name,
@@ -63,18 +68,25 @@ async def put_consumer(
     headers: Annotated[KeyHeaders, Header()],
     terms: Annotated[ConsumerTerms, Body()],
 ) -> Response:
-    """Make a consumer, or give the one of this name other terms: it goes on where it is."""
+    """Make a consumer, or give the one of this name other terms: it goes on where it is.
+
+    The same request again shows it as it is now; 404 if it was deleted since.
+    """
     ordered = order(call, query, headers)
     wanted = Definition(
         ordered.company_id, name, _terms(terms), ordered.actor_id, _place(terms.start)
     )
 
     async def run(connection: Connection) -> tuple[dict[str, Any], bool, bool]:
-        repeated = await is_repeated(connection, ordered)
-        consumer, is_new = await registry.define(connection, wanted, new_id())
+        id = new_id()
+        made = await remembered(connection, ordered, id)
+        if made != id:
+            consumer = await find(connection, ordered.company_id, name)
+            return await view(connection, consumer), consumer.id == made, True
+        consumer, is_new = await registry.define(connection, wanted, id)
         if is_new and await count(connection, ordered.company_id, of_webhooks=False) > MOST:
             raise ApiError("limit-reached", f"There are {MOST} consumers already.")
-        return await view(connection, consumer), is_new, repeated
+        return await view(connection, consumer), is_new, False
 
     shown, is_new, repeated = await carry_out(call.services.transact, ordered, run)
     if ordered.dry_run:

@@ -14,7 +14,7 @@ from api.orders import Connection, carry_out, is_repeated, order
 from api.schemas import KeyHeaders, WriteQuery
 from api.scopes import requires
 from api.writing import rehearsed
-from application.consumers.consumer import Consumer, find
+from application.consumers.consumer import Consumer, Lock, find
 from application.consumers.standing import behind, standing
 
 OWN = [requires("consumers:write")]
@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 
 async def with_consumer(
-    call: Call, name: str, run: Callable[[Connection, Consumer], Awaitable[T]]
+    call: Call,
+    name: str,
+    run: Callable[[Connection, Consumer], Awaitable[T]],
+    lock: Lock | None = None,
 ) -> T:
     """Do something with the consumer of a name, in one transaction of its company.
 
@@ -38,7 +41,7 @@ async def with_consumer(
     company_id = call.caller.company_id
 
     async def found(connection: Connection) -> T:
-        return await run(connection, await find(connection, company_id, name))
+        return await run(connection, await find(connection, company_id, name, lock))
 
     return await call.services.transact(company_id, found)
 
@@ -55,12 +58,12 @@ async def change_consumer(
     """Change a consumer, once for each idempotency key."""
     ordered = order(call, query, headers)
 
-    async def changed(connection: Connection) -> tuple[dict[str, Any], bool]:
+    async def changed(connection: Connection) -> tuple[dict[str, Any] | None, bool]:
         repeated = await is_repeated(connection, ordered)
         if repeated and not shows:
-            return {}, True
-        consumer = await find(connection, ordered.company_id, name, for_update=True)
-        before = await view(connection, consumer)
+            return None, True
+        consumer = await find(connection, ordered.company_id, name, "update")
+        before = await view(connection, consumer) if ordered.dry_run and not shows else None
         if not repeated:
             await run(connection, consumer)
         return (await view(connection, consumer) if shows else before), repeated

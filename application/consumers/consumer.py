@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from domain.errors import NotFound
 
 Connection = AsyncConnection[TupleRow]
+Lock = Literal["share", "update"]
 
 FIND = """
 SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
@@ -19,7 +20,7 @@ SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, m
   FROM consumers.consumers
  WHERE company_id = %(company_id)s AND name = %(name)s
 """
-FIND_FOR_UPDATE = f"{FIND}   FOR UPDATE"
+FIND_AND_LOCK = {"share": f"{FIND}   FOR SHARE", "update": f"{FIND}   FOR UPDATE"}
 ALL = """
 SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, max_attempts,
        created_by, created_at
@@ -73,14 +74,14 @@ class Consumer:
 
 
 async def find(
-    connection: Connection, company_id: UUID, name: str, *, for_update: bool = False
+    connection: Connection, company_id: UUID, name: str, lock: Lock | None = None
 ) -> Consumer:
-    """The consumer of a name.
+    """The consumer of a name; `lock`: nobody else changes it meanwhile, or even shares the lock.
 
     Raises:
         NotFound.
     """
-    query = FIND_FOR_UPDATE if for_update else FIND
+    query = FIND_AND_LOCK[lock] if lock else FIND
     return await _one(connection, query, {"company_id": company_id, "name": name})
 
 

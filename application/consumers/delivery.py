@@ -49,11 +49,12 @@ SELECT p.position, p.event_id
 KNOWN = """
 SELECT FROM event_store.events WHERE company_id = %(company_id)s AND event_id = %(event_id)s
 """
+# Once the others are beyond the event that was refused, what they passed over is this one's alone.
 DUE = """
 SELECT originator_id, position
   FROM consumers.held
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
-   AND retry_at <= coalesce(%(now)s, clock_timestamp())
+   AND retry_at <= coalesce(%(now)s, clock_timestamp()) AND failed <= %(position)s
    AND consumers.partition_of(originator_id, %(partitions)s) = %(partition)s
  ORDER BY retry_at, originator_id
  LIMIT 1
@@ -109,21 +110,29 @@ UPDATE consumers.partitions p
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
    AND partition = %(partition)s
 """
+# The consumer, to which partitions refer, is locked first, as it is by whoever changes it.
 LEASED = """
-SELECT partition, position, sequence, delivered, scanned,
-       leased_until IS NULL,
-       coalesce(leased_until, 'infinity') > coalesce(%(now)s, clock_timestamp())
-  FROM consumers.partitions
- WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
-   FOR UPDATE
+SELECT p.partition, p.position, p.sequence, p.delivered, p.scanned,
+       p.leased_until IS NULL,
+       coalesce(p.leased_until, 'infinity') > coalesce(%(now)s, clock_timestamp())
+  FROM consumers.consumers c
+  JOIN consumers.partitions p ON p.company_id = c.company_id AND p.consumer_id = c.id
+ WHERE c.company_id = %(company_id)s AND c.id = %(consumer_id)s AND p.lease = %(lease)s
+   FOR KEY SHARE OF c
+   FOR UPDATE OF p
 """
 EXTEND = """
 UPDATE consumers.partitions
    SET leased_until = coalesce(%(now)s, clock_timestamp()) + make_interval(secs => %(seconds)s)
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
 """
+# The lease stays known: an acknowledgement whose answer was lost is sent again.
 GIVE_BACK = """
 UPDATE consumers.partitions SET leased_until = NULL
+ WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
+"""
+END_LEASE = """
+UPDATE consumers.partitions SET lease = NULL, leased_until = NULL
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s AND lease = %(lease)s
 """
 MOVE_HELD = """
@@ -272,7 +281,7 @@ class Reader:
 
     async def give_back(self, lease: UUID) -> None:
         """Let somebody else have what is not acknowledged, at once."""
-        await self._run(GIVE_BACK, lease=lease)
+        await self._run(END_LEASE, lease=lease)
 
     async def nack(
         self, lease: UUID, failed: int, error: str | None, patience: Patience = backoff
@@ -296,7 +305,7 @@ class Reader:
         is_over = attempts >= self._consumer.terms.max_attempts
         seconds = None if is_over else patience(attempts)
         await self._run(RETRY, originator_id=originator_id, seconds=seconds)
-        await self._run(GIVE_BACK, lease=lease)
+        await self._run(END_LEASE, lease=lease)
         return attempts
 
     async def _next(
@@ -306,7 +315,16 @@ class Reader:
         if event_id and await self._first(KNOWN, event_id=event_id) is None:
             raise Rewound
         named = {"partition": partition, "limit": limit}
-        while due := await self._first(DUE, **named):
+        if held := await self._held(position, named):
+            return held
+        ahead = await self._ahead(position, named)
+        if ahead.rows or ahead.scanned == position:
+            return ahead
+        return await self._held(ahead.scanned, named) or ahead
+
+    async def _held(self, position: int, named: dict[str, int]) -> _Handout | None:
+        """What was held below a position and is due; an aggregate that lacks nothing is let go."""
+        while due := await self._first(DUE, **named, position=position):
             originator_id, after = due
             rows = await self._all(
                 HELD_EVENTS, **named, originator_id=originator_id, after=after, until=position
@@ -314,7 +332,7 @@ class Reader:
             if rows:
                 return _Handout(rows, rows[-1][0], originator_id)
             await self._run(LET_GO, originator_id=originator_id)
-        return await self._ahead(position, named)
+        return None
 
     async def _ahead(self, position: int, named: dict[str, int]) -> _Handout:
         """The next events above a position; what is of no interest is passed over for good."""

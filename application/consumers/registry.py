@@ -26,12 +26,15 @@ UPDATE consumers.consumers
  WHERE company_id = %(company_id)s AND id = %(id)s
 """
 DELETE = "DELETE FROM consumers.consumers WHERE company_id = %(company_id)s AND id = %(id)s"
-# The events up to there, the last of them, and whether the store goes that far.
+# Whether the store goes that far, and the company's last event up to there. Were a backup restored
+# that has this event, what follows might get positions that had been another company's.
 PLACE = """
-SELECT %(position)s <= event_store.head(),
-       (SELECT event_id FROM event_store.events
-         WHERE company_id = %(company_id)s AND position <= %(position)s
-         ORDER BY position DESC LIMIT 1)
+SELECT %(position)s <= event_store.head(), coalesce(last.position, 0), last.event_id
+  FROM (VALUES (true)) AS one
+  LEFT JOIN LATERAL (
+       SELECT position, event_id FROM event_store.events
+        WHERE company_id = %(company_id)s AND position <= %(position)s
+        ORDER BY position DESC LIMIT 1) AS last ON true
 """
 HEAD = """
 SELECT coalesce(max(position), 0) FROM event_store.events WHERE company_id = %(company_id)s
@@ -89,7 +92,10 @@ async def define(connection: Connection, wanted: Definition, id: UUID) -> tuple[
     }  # fmt: skip
     row = await (await connection.execute(INSERT.encode(), params)).fetchone()
     if row is None:
-        known = await find(connection, wanted.company_id, str(wanted.name), for_update=True)
+        try:
+            known = await find(connection, wanted.company_id, str(wanted.name), "update")
+        except NotFound:  # it was removed in between
+            return await define(connection, wanted, id)
         return await change(connection, known, wanted.terms), False
     consumer = Consumer(id, wanted.company_id, wanted.name, wanted.terms, wanted.created_by, row[0])
     await _begin(connection, consumer, await position_of(connection, consumer, wanted.start))
@@ -144,11 +150,12 @@ async def position_of(connection: Connection, consumer: Consumer, place: Place) 
 
 async def _begin(connection: Connection, consumer: Consumer, position: int) -> None:
     params: dict[str, Any] = {**_ids(consumer), "position": position}
-    row = await (await connection.execute(PLACE.encode(), params)).fetchone()
-    reached, event_id = row or (False, None)
+    [(reached, last, event_id)] = await (
+        await connection.execute(PLACE.encode(), params)
+    ).fetchall()
     if not reached:
         raise Rewound
-    params |= {"event_id": event_id, "partitions": consumer.terms.partitions}
+    params |= {"position": last, "event_id": event_id, "partitions": consumer.terms.partitions}
     await connection.execute(BEGIN.encode(), params)
 
 

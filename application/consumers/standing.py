@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import TupleRow
 
 from application.consumers.consumer import Connection, Consumer
+from domain.errors import NotFound
 
 COUNTED = 100_000  # events; more are not counted
 PARTITIONS = """
@@ -81,8 +82,14 @@ class Behind:
 
 
 async def standing(connection: Connection, consumer: Consumer) -> Standing:
-    """How far a consumer is now."""
+    """How far a consumer is now.
+
+    Raises:
+        NotFound: it was removed meanwhile.
+    """
     rows = await _all(connection, PARTITIONS, consumer)
+    if not rows:
+        raise NotFound
     [(head, parked, retrying)] = await _all(connection, HEAD_AND_HELD, consumer)
     return Standing([PartitionStanding(*row) for row in rows], head, parked, retrying)
 

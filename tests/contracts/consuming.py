@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from api.bootstrap import KEYSET_PLANS
 from api.roles import API_ROLE, as_role
 from application.consumers import held
-from application.consumers.consumer import Consumer, Terms, find
+from application.consumers.consumer import Consumer, Lock, Terms, find
 from application.consumers.delivery import Delivery, Reader, backoff
 from application.consumers.registry import Definition, Place, change, define, seek
 from application.event_store.session import ACT_AS, companies
@@ -27,6 +27,7 @@ SELECT coalesce(max(position), 0) + 1, %s, %s, %s, %s, '{}', '', gen_random_uuid
   FROM event_store.events
 RETURNING position
 """
+TRIGGER = "ALTER TABLE event_store.events {} TRIGGER events_are_append_only"
 NAME = "copy"
 T = TypeVar("T")
 
@@ -56,6 +57,20 @@ class Company:
         self.events[table].append(row[0])
         return int(row[0])
 
+    async def again(self, url: str) -> "Company":
+        """The same company, seen through another connection of the API's."""
+        conninfo = as_role(url, API_ROLE, KEYSET_PLANS)
+        api = await AsyncConnection.connect(conninfo, autocommit=True, prepare_threshold=0)
+        return replace(self, api=api)
+
+    async def forget_events(self, since: int) -> None:
+        """Restore a backup that ends before a position."""
+        await self.owner.execute(TRIGGER.format("DISABLE").encode())
+        await self.owner.execute("DELETE FROM event_store.events WHERE position >= %s", (since,))
+        await self.owner.execute(TRIGGER.format("ENABLE").encode())
+        for positions in self.events.values():
+            positions[:] = [each for each in positions if each < since]
+
     async def act(self, run: Callable[[AsyncConnection[Any]], Awaitable[T]]) -> T:
         """As the API does: in a transaction that sees this company alone."""
         async with self.api.transaction():
@@ -69,17 +84,19 @@ class Company:
         return consumer
 
     async def _with_consumer(
-        self, run: Callable[[AsyncConnection[Any], Consumer], Awaitable[T]]
+        self,
+        run: Callable[[AsyncConnection[Any], Consumer], Awaitable[T]],
+        lock: Lock | None = None,
     ) -> T:
         async def found(connection: AsyncConnection[Any]) -> T:
-            return await run(connection, await find(connection, self.id, NAME))
+            return await run(connection, await find(connection, self.id, NAME, lock))
 
         return await self.act(found)
 
     async def fetch(self, limit: int = 100) -> Delivery | None:
         """Read as somebody new."""
         return await self._with_consumer(
-            lambda c, consumer: Reader(c, consumer, self.now).fetch(uuid4(), limit)
+            lambda c, consumer: Reader(c, consumer, self.now).fetch(uuid4(), limit), "share"
         )
 
     async def ack(self, lease: UUID, position: int) -> None:
@@ -103,23 +120,23 @@ class Company:
             await change(connection, consumer, terms)
             return terms != consumer.terms
 
-        return await self._with_consumer(run)
+        return await self._with_consumer(run, "update")
 
     async def seek(self, place: Place) -> None:
         """Go on from elsewhere."""
-        await self._with_consumer(lambda c, consumer: seek(c, consumer, place))
+        await self._with_consumer(lambda c, consumer: seek(c, consumer, place), "update")
 
     async def replay(self, table: UUID) -> None:
         """Try once more what is parked of a table."""
-        await self._with_consumer(lambda c, consumer: held.replay(c, consumer, table))
+        await self._with_consumer(lambda c, consumer: held.replay(c, consumer, table), "update")
 
     async def replay_all(self) -> None:
         """Try once more whatever is parked."""
-        await self._with_consumer(held.replay_all)
+        await self._with_consumer(held.replay_all, "update")
 
     async def drop(self, table: UUID) -> None:
         """Leave out what is parked of a table."""
-        await self._with_consumer(lambda c, consumer: held.drop(c, consumer, table))
+        await self._with_consumer(lambda c, consumer: held.drop(c, consumer, table), "update")
 
     def later(self, seconds: float) -> None:
         """Let time pass."""

@@ -1,6 +1,6 @@
 """Consumers, on 18 and on 15: what several readers are told, whatever they and time do."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from application.consumers.consumer import Terms
-from application.consumers.delivery import Delivery
+from application.consumers.delivery import Delivery, Row
 from application.consumers.registry import Place
 from application.errors import LeaseLost, NotDelivered
 from application.event_feed import Rewound
@@ -214,16 +214,9 @@ async def test_a_restored_backup_is_told(company: Company) -> None:
     await company.define(Terms())
     lost = await company.append(company.tables[0])
     await company.drain()
-    await company.owner.execute(
-        "ALTER TABLE event_store.events DISABLE TRIGGER events_are_append_only"
-    )
-    await company.owner.execute("DELETE FROM event_store.events WHERE position = %s", (lost,))
-    await company.owner.execute(
-        "ALTER TABLE event_store.events ENABLE TRIGGER events_are_append_only"
-    )
+    await company.forget_events(lost)
     with pytest.raises(Rewound):
         await company.fetch()
-    company.events.clear()
     await company.append(tables(1)[0])
     with pytest.raises(Rewound):
         await company.fetch()
@@ -250,9 +243,11 @@ class Readers:
     """Several readers of one consumer; checks at each step what was promised."""
 
     company: Company
+    attempts: int
     holding: list[tuple[Delivery, set[UUID]]] = field(default_factory=list)
     stale: list[Delivery] = field(default_factory=list)
     dealt_with: dict[UUID, int] = field(default_factory=dict)
+    refusals: dict[UUID, tuple[int, int]] = field(default_factory=dict)
 
     async def fetch(self, limit: int) -> None:
         delivery = await self.company.fetch(limit)
@@ -282,10 +277,7 @@ class Readers:
         except LeaseLost:
             self._let_go(delivery)
             return
-        for row in rows:
-            index = self.company.events[row[1]].index(row[0])
-            assert index <= self.dealt_with.get(row[1], 0), "none acknowledged past"
-            self.dealt_with[row[1]] = max(index + 1, self.dealt_with.get(row[1], 0))
+        self._deal_with(rows)
         self._let_go(delivery)
         rest = delivery.rows[len(rows) :]
         if rest:
@@ -297,9 +289,13 @@ class Readers:
         if not self.holding:
             return
         delivery, _ = self.holding[which % len(self.holding)]
-        failed = delivery.rows[row % len(delivery.rows)][0]
+        failed, table, *_ = delivery.rows[row % len(delivery.rows)]
         with suppress(LeaseLost):
-            await self.company.nack(delivery.lease, failed, after)
+            attempts = await self.company.nack(delivery.lease, failed, after)
+            before, count = self.refusals.get(table, (0, 0))
+            self.refusals[table] = failed, 1 + (count if before == failed else 0)
+            assert (failed, attempts) == self.refusals[table], "each refusal counts"
+            assert attempts <= self.attempts, "it would be parked"
         self._let_go(delivery)
 
     async def crash(self, which: int) -> None:
@@ -310,18 +306,31 @@ class Readers:
         if not self.stale:
             return
         delivery = self.stale[which % len(self.stale)]
-        before = {t: list(e) for t, e in self.company.events.items()}
         with suppress(LeaseLost):
             await self.company.ack(delivery.lease, delivery.rows[0][0])
-            for row in delivery.rows[:1]:
-                index = before[row[1]].index(row[0])
-                assert index <= self.dealt_with.get(row[1], 0)
-                self.dealt_with[row[1]] = max(index + 1, self.dealt_with.get(row[1], 0))
+            self._deal_with(delivery.rows[:1])
 
     async def share(self, partitions: int) -> None:
         if await self.company.share(partitions):
             for delivery, _ in list(self.holding):
                 self._let_go(delivery)
+
+    async def replay(self, table: UUID) -> None:
+        with suppress(NotFound):
+            await self.company.replay(table)
+            self.refusals.pop(table, None)
+
+    async def replay_all(self) -> None:
+        await self.company.replay_all()
+        self.refusals.clear()
+
+    def _deal_with(self, rows: Sequence[Row]) -> None:
+        for position, table, *_ in rows:
+            index = self.company.events[table].index(position)
+            assert index <= self.dealt_with.get(table, 0), "none acknowledged past"
+            self.dealt_with[table] = max(index + 1, self.dealt_with.get(table, 0))
+            if position >= self.refusals.get(table, (position + 1, 0))[0]:
+                self.refusals.pop(table, None)
 
     def _let_go(self, delivery: Delivery) -> None:
         self.holding = [each for each in self.holding if each[0] is not delivery]
@@ -348,6 +357,14 @@ def refusing(which: int, row: int, after: int) -> Step:
     return lambda r: r.nack(which, row, after)
 
 
+def refusing_what_comes(row: int, after: int) -> Step:
+    async def fetch_and_refuse(readers: Readers) -> None:
+        await readers.fetch(8)
+        await readers.nack(-1, row, after)
+
+    return fetch_and_refuse
+
+
 def crashing(which: int) -> Step:
     return lambda r: r.crash(which)
 
@@ -368,18 +385,17 @@ def sharing(partitions: int) -> Step:
 
 
 def replaying(table: int) -> Step:
-    async def replay(readers: Readers) -> None:
-        with suppress(NotFound):
-            await readers.company.replay(readers.company.tables[table % 4])
-
-    return replay
+    return lambda r: r.replay(r.company.tables[table % 4])
 
 
+SECONDS = st.sampled_from([0, 0, 5, 100])
 STEPS = st.one_of(
     st.builds(appending, NUMBERS),
     st.builds(fetching, NUMBERS),
     st.builds(acknowledging, NUMBERS, NUMBERS),
-    st.builds(refusing, NUMBERS, NUMBERS, st.sampled_from([0, 0, 5, 100])),
+    st.builds(refusing, NUMBERS, NUMBERS, SECONDS),
+    st.builds(refusing_what_comes, st.integers(0, 1), SECONDS),
+    st.builds(refusing_what_comes, st.integers(0, 1), st.just(0)),
     st.builds(crashing, NUMBERS),
     st.builds(coming_late, NUMBERS),
     st.builds(waiting, st.sampled_from([1, LEASE // 2, LEASE + 1])),
@@ -402,7 +418,7 @@ STEPS = st.one_of(
 async def test_whatever_readers_and_time_do_each_table_comes_in_order_and_whole(
     company: Company, partitions: int, attempts: int, appended: list[int], steps: list[Step]
 ) -> None:
-    readers = Readers(Company(company.owner, company.api))
+    readers = Readers(Company(company.owner, company.api), attempts)
     await readers.company.define(Terms(None, None, partitions, LEASE, attempts))
     for table in appended:
         await appending(table)(readers)
@@ -416,7 +432,7 @@ async def everything_arrives_in_the_end(readers: Readers) -> None:
     for _ in range(2):
         readers.holding.clear()
         company.later(10 * LEASE)
-        await company.replay_all()
+        await readers.replay_all()
         for _ in range(500):
             await readers.fetch(3)
             if not readers.holding:
