@@ -47,13 +47,18 @@ def message(endpoint: Endpoint, message_id: str, item: Any, now: datetime) -> Me
 
 @dataclass(frozen=True)
 class Sending:
-    """Sends to one endpoint. `post` never raises: what goes wrong is an answer with no status."""
+    """Sends to one endpoint. `post` never raises: what goes wrong is an answer with no status.
+
+    `owner`: of the leases. `until`: when this ends, whatever is left.
+    """
 
     transact: Transact
     post: Post
     clock: Clock
+    owner: UUID
     company_id: UUID
     id: UUID
+    until: datetime
 
     async def send(self) -> None:
         """Send all that is due now, and what somebody asked to have sent again.
@@ -74,11 +79,11 @@ class Sending:
         """The next events of some tables, unless the endpoint is left alone now."""
         now = self.clock()
         endpoint = await self._locked(connection)
-        if not endpoint.is_open(now):
+        if not self._goes_on(endpoint, now):
             return None
         consumer = await endpoints.consumer_of(connection, endpoint)
         try:
-            delivery = await Reader(connection, consumer, now).fetch(self.id, BATCH)
+            delivery = await Reader(connection, consumer, now).fetch(self.owner, BATCH)
         except Rewound:
             # What it was sent may never have happened: somebody has to know before it goes on.
             await registry.seek(connection, consumer, Place())
@@ -114,7 +119,7 @@ class Sending:
             if attempt.error is None:
                 await reader.ack(lease, position)
                 await outcomes.succeeded(attempt)
-                if endpoint.is_open(now):
+                if self._goes_on(endpoint, now):
                     return endpoint
             else:
                 tried = await reader.nack(lease, attempt.row[0], attempt.error, attempt.patience)
@@ -173,10 +178,13 @@ class Sending:
         """Whoever changes something of an endpoint locks it first: so nobody waits in a circle."""
         return await endpoints.find(connection, self.company_id, self.id, for_update=True)
 
+    def _goes_on(self, endpoint: Endpoint, now: datetime) -> bool:
+        return endpoint.is_open(now) and now < self.until
+
     async def _take_replay(self, connection: Connection) -> tuple[Endpoint, Replay] | None:
         now = self.clock()
         endpoint = await self._locked(connection)
-        if not endpoint.is_open(now):
+        if not self._goes_on(endpoint, now):
             return None
         consumer = await endpoints.consumer_of(connection, endpoint)
         replay = await Replays(connection, endpoint, now).take(consumer)
