@@ -27,6 +27,8 @@ def _topics(names: Any) -> Any:
     """The topics of public types; a typo must not look like silence."""
     if not isinstance(names, list):
         return names
+    if not names:
+        raise PydanticCustomError("too-short", "must name a type of event; null = all")
     for name in names:
         if name not in TOPICS:
             raise PydanticCustomError(

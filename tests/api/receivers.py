@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -47,3 +50,36 @@ async def telling(secret: bytes = b"secret") -> AsyncIterator[tuple[int, list[by
 
     async with listening(hear) as port:
         yield port, heard
+
+
+@dataclass
+class Hook:
+    """Where webhooks go: what came, as headers and body, and what is answered."""
+
+    url: str = ""
+    messages: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    status: int = 204
+
+    def items(self) -> list[dict[str, Any]]:
+        """What came, read."""
+        return [json.loads(body) for _, body in self.messages]
+
+
+@contextlib.asynccontextmanager
+async def receiving() -> AsyncIterator[Hook]:
+    """A receiver of webhooks that takes everything, until told to answer otherwise."""
+    hook = Hook()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            pairs = [line.split(": ", 1) for line in head.split("\r\n")[1:] if line]
+            headers = {name.lower(): value for name, value in pairs}
+            body = await reader.readexactly(int(headers["content-length"]))
+            hook.messages.append((headers, body))
+            rest = b"\r\n" if hook.status == 204 else b"content-length: 4\r\n\r\nwell"
+            writer.write(b"HTTP/1.1 %d Well\r\n" % hook.status + rest)
+
+    async with listening(take) as port:
+        hook.url = f"http://127.0.0.1:{port}/hook"
+        yield hook
