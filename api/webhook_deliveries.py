@@ -18,7 +18,7 @@ from api.errors import ApiError
 from api.ids import new_id
 from api.orders import Connection, carry_out, is_repeated, order
 from api.reading import after, page_answer
-from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
+from api.schemas import CacheHeaders, KeyHeaders, Part, WriteQuery
 from api.views import EXAMPLE_ID
 from api.webhook_schemas import ReplayRange
 from api.webhook_views import DeliveryPage, TestResult, WebhookRehearsal, delivery_view
@@ -110,7 +110,7 @@ async def replay_events(
 
 @router.post("/{id}/test", dependencies=OWN,
              responses=found(TestResult) | failures(*EVERY, "not-found", "csrf"))  # fmt: skip
-async def test_webhook(call: Call, id: WebhookId) -> Response:
+async def test_webhook(call: Call, id: WebhookId, query: Annotated[Part, Query()]) -> Response:
     """Send a message that says nothing, signed like all others, and tell what came back."""
     company_id, now = call.caller.company_id, datetime.now(UTC)
 

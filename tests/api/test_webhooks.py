@@ -436,6 +436,9 @@ async def test_a_test_message_says_what_came_back_and_is_no_delivery(
     assert nobody["error"]
     assert await delivered(client, made) == []
     assert (await shown(client, made))["failures"] == 0
+    heard = len(hook.messages)
+    assert errors(await client.post(at(made, "/test"), params=DRY)).keys() == {"/dryRun"}
+    assert len(hook.messages) == heard, "what cannot be rehearsed is not done instead"
 
 
 # What was sent, and again
