@@ -81,7 +81,7 @@ class WebhookChange(Body):
     types: TypeList = None
     table_id: TableId = None
     paused: bool = Field(
-        False, description="false also starts again what was paused after failures."
+        False, description="false also starts again what was paused, and tries what waits now."
     )
 
 
