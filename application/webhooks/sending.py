@@ -139,7 +139,8 @@ class Sending:
     ) -> None:
         """Leave the address alone for a while, or for good.
 
-        An event that is refused to the last while others are taken holds back its own table alone.
+        An event that is refused to the last, although others were taken since it was refused
+        before, holds back its own table alone.
         """
         failures = await Outcomes(connection, endpoint, now).failed(attempt)
         if attempt.answer.status == GONE:
