@@ -1,4 +1,4 @@
-# One image for `migrate`, `serve --api-only` and `project`; see docker-compose.yml.
+# One image for `migrate`, `serve --api-only`, `project` and `publish`; see docker-compose.yml.
 
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/venv

@@ -1,4 +1,4 @@
-"""The command line: serve, project, migrate, rebuild, replay, key, company, openapi, asyncapi."""
+"""The command line: what each command is called, and takes."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from api import logs
 from api.database import Database, NotMigrated, database, require_migrated, with_database
 from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
+from api.publish_commands import publish
 from api.settings import Settings
 from projections.base import Projection
 
@@ -167,6 +168,7 @@ def asyncapi() -> None:
 
 cli.add_command(key)
 cli.add_command(company)
+cli.add_command(publish)
 
 
 def main() -> None:
@@ -186,13 +188,14 @@ def _explained(error: Exception) -> str | None:
     from api.migrations import TooOld
     from api.operator import InvalidName
     from application.errors import Fault
+    from application.publisher import CannotContinue
     from domain.errors import UnreadableEvent
 
     if isinstance(error, psycopg.Error):
         return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
     ours = (
-        EmbeddedPostgresError, Fault, InvalidName, NotMigrated, OSError, TooOld, Unhealthy,
-        UnreadableEvent,
+        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NotMigrated, OSError, TooOld,
+        Unhealthy, UnreadableEvent,
     )  # fmt: skip
     return str(error) if isinstance(error, ours) else None
 

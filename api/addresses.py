@@ -4,16 +4,23 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpcore
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
-SHARED = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598
-TRANSLATED = [  # IPv4 addresses in forms that lead who knows where: RFC 4291, 7915 and 8215
-    ipaddress.ip_network(each) for each in ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48")
+UNICAST = ipaddress.ip_network("2000::/3")  # whatever IPv6 address anybody was ever given: RFC 4291
+INSIDE = [  # what not every release of Python knows not to be public
+    ipaddress.ip_network("100.64.0.0/10"),  # shared behind a provider's NAT: RFC 6598
+    ipaddress.ip_network("192.0.0.0/24"),  # protocols: RFC 6890; Oracle's cloud has its own there
+    ipaddress.ip_network("168.63.129.16"),  # Azure's own, which only its machines can reach
 ]
+LOOKUPS = 128  # names that are looked up at once; who waits for a slow one holds up no database
+
+_lookups = ThreadPoolExecutor(LOOKUPS, "lookup")
 
 
 class PrivateAddress(Exception):
@@ -26,9 +33,9 @@ def is_public(address: Address) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
         if inner:
             return is_public(inner)
-        hidden = address.teredo or any(address in network for network in TRANSLATED)
-        return not hidden and address.is_global and not address.is_multicast
-    return address.is_global and not address.is_multicast and address not in SHARED
+        return address in UNICAST and address.is_global and not address.teredo
+    is_inside = any(address in network for network in INSIDE)
+    return address.is_global and not address.is_multicast and not is_inside
 
 
 def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -41,7 +48,8 @@ async def resolve(host: str, port: int) -> Sequence[Address]:
     Raises:
         OSError: there is none.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_lookups, look_up)
     hosts = [str(address[0]).partition("%")[0] for *_, address in found]
     return [ipaddress.ip_address(host) for host in dict.fromkeys(hosts)]
 

@@ -118,7 +118,7 @@ async def _first_to_come(
     company_id, now = call.caller.company_id, asyncio.get_running_loop().time
     deadline = now() + seconds
     head = (await call.services.feed.read(Wanted(company_id), 0, 1)).head
-    with call.services.hub.subscribed(company_id, head) as subscription:
+    with call.services.hub.subscribed(Wanted(company_id), head) as subscription:
         while (delivery := await fetch()) is None and (left := deadline - now()) > 0:
             try:
                 await subscription.take(min(left, POLL))

@@ -160,7 +160,7 @@ class Refusal(Body):
 class Seek(Body):
     """Where to go on: behind a position, or at a time."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"position": "48211"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"position": "0"}]})
 
     position: After | None = Field(
         None, description="Behind this position; `0` from the beginning, `head` only what is new."

@@ -78,6 +78,10 @@ class Call(Request):
         """Where the request comes from."""
         return self.client.host if self.client else ""
 
+    def hang_up(self) -> None:
+        """Drop the connection with all that was sent but not taken."""
+        self.scope.get("hang_up", lambda: None)()
+
     @property
     def request_id(self) -> str:
         """The id that the answer, the log and the events carry."""

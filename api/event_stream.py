@@ -1,24 +1,28 @@
 """Events as a browser's `EventSource` takes them (HTML Standard, 9.2)."""
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import psycopg
 from pydantic_core import to_json
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.endpoint import Call
 from api.errors import ApiError
 from api.event_hub import CutOff
 from application.errors import Fault
-from application.event_feed import Wanted
+from application.event_feed import Rewound, Wanted
 from application.feed import public_item
 
 HEARTBEAT = 15.0  # seconds
 PATIENCE = 30.0  # seconds for a client to take what was sent
-CHUNK = 500
+FIRST, CHUNK = 20, 500  # events that are read at once: at first, and at most
+PIECE = 32 * 1024  # bytes that are sent at once, about: what one who does not read may cost
 SCOPES = ("events:read",)
+END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
 class ServerSentEvents(Response):
@@ -45,6 +49,9 @@ class EventStream(ServerSentEvents):
         """Stream until the client goes, falls behind, may no longer, or we stop."""
         self._send = send
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if scope["asked"] == "HEAD":
+            await self._pass(END)
+            return
         gone = asyncio.create_task(_gone(receive))
         streaming = asyncio.create_task(self._stream())
         done, waiting = await asyncio.wait({gone, streaming}, return_when=asyncio.FIRST_COMPLETED)
@@ -53,40 +60,63 @@ class EventStream(ServerSentEvents):
         await asyncio.gather(*waiting, return_exceptions=True)
         if streaming in done:
             streaming.result()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream(self) -> None:
-        try:
+        # Whatever ends it: the client comes back, and is told then what is wrong.
+        with contextlib.suppress(CutOff, Rewound, Fault, ApiError, psycopg.OperationalError):
             await self._write(b": welcome\n\n")
             await self._catch_up()  # as long as it takes; what comes meanwhile is not kept for us
             await self._live()
-        except (CutOff, Fault, TimeoutError, ApiError):
-            return  # the client comes back, and is told then what is wrong
+        with contextlib.suppress(CutOff):
+            await self._pass(END)
 
     async def _live(self) -> None:
-        hub = self._call.services.hub
-        with hub.subscribed(self._wanted.company_id, self._position) as subscription:
+        hub, clock = self._call.services.hub, asyncio.get_running_loop().time
+        with hub.subscribed(self._wanted, self._position) as subscription:
             await self._catch_up()
+            due = clock() + HEARTBEAT
             while True:
-                rows = await subscription.take(HEARTBEAT)
-                await self._write(self._events(rows) if rows else await self._heartbeat())
+                for piece in self._pieces(await subscription.take(max(0.0, due - clock()))):
+                    await self._write(piece)
+                self._position = max(self._position, subscription.position)
+                if clock() >= due:  # also where something happens all the time
+                    await self._write(await self._heartbeat())
+                    due = clock() + HEARTBEAT
 
     async def _catch_up(self) -> None:
-        while True:
-            batch = await self._call.services.feed.read(self._wanted, self._position, CHUNK)
-            if batch.items:
-                await self._write(b"".join(map(_block, batch.items)))
-            self._position = batch.position
-            if len(batch.items) < CHUNK and batch.position >= batch.head:
-                return
+        limit, behind = FIRST, True
+        while behind:
+            block, behind = await self._read(limit)
+            await self._write(block)
+            limit = max(1, min(CHUNK, limit * PIECE // max(len(block), 1)))
 
-    def _events(self, rows: Sequence[Any]) -> bytes:
-        new = [row for row in rows if row[0] > self._position]
-        if not new:
-            return b""
-        self._position = new[-1][0]
-        wanted = [row for row in new if self._wanted.wants(row[3], row[1])]
-        return b"".join(_block(public_item(self._wanted.company_id, row)) for row in wanted)
+    async def _read(self, limit: int) -> tuple[bytes, bool]:
+        """The next blocks, and whether there are more.
+
+        Raises:
+            CutOff: we are stopping.
+        """
+        services = self._call.services
+        async with services.hub.turn():
+            if services.hub.stopped:
+                raise CutOff
+            batch = await services.feed.read(self._wanted, self._position, limit)
+        self._position = batch.position
+        behind = len(batch.items) == limit or batch.position < batch.head
+        return b"".join(map(_block, batch.items)), behind
+
+    def _pieces(self, rows: Sequence[Any]) -> Iterator[bytes]:
+        """What is new of these, a piece at a time."""
+        piece = bytearray()
+        for row in rows:
+            if row[0] <= self._position:
+                continue
+            self._position = row[0]
+            piece += _block(public_item(self._wanted.company_id, row))
+            if len(piece) >= PIECE:
+                yield bytes(piece)
+                piece.clear()
+        yield bytes(piece)
 
     async def _heartbeat(self) -> bytes:
         """A sign of life, and whether the caller may still be here.
@@ -98,10 +128,21 @@ class EventStream(ServerSentEvents):
         return b"id: %d\n: \n\n" % self._position
 
     async def _write(self, block: bytes) -> None:
-        """Send, but not for ever to somebody who does not read."""
         if block:
+            await self._pass({"type": "http.response.body", "body": block, "more_body": True})
+
+    async def _pass(self, message: Message) -> None:
+        """Send, but hang up on somebody who does not read.
+
+        Raises:
+            CutOff: that was so.
+        """
+        try:
             async with asyncio.timeout(PATIENCE):
-                await self._send({"type": "http.response.body", "body": block, "more_body": True})
+                await self._send(message)
+        except TimeoutError:
+            self._call.hang_up()
+            raise CutOff from None
 
 
 def _block(item: dict[str, Any]) -> bytes:

@@ -55,12 +55,12 @@ async def list_events(
     """Follow what happens: the next events of the company, oldest first."""
     wanted = _wanted(call, query)
     media_type = _media_type(headers.accept)
-    after = await _beginning(call, wanted, query)
     if media_type == NDJSON and query.limit is None and not query.wait:
-        return await _all_lines(call, wanted, after)
+        return await _all_lines(call, wanted, await _beginning(call, wanted, query))
     form = cloud_event if media_type == CLOUD_EVENTS else public_item
     limit = query.limit or PAGE
-    batch = await call.services.feed.read(wanted, after, limit, form=form)
+    async with call.services.hub.turn():
+        batch = await _next(call, wanted, query, limit, form)
     if not batch.items and query.wait:
         batch = await _first_to_come(call, wanted, batch, query.wait, limit, form)
     return _answer(call, headers, batch, media_type, full=len(batch.items) == limit)
@@ -75,8 +75,11 @@ async def stream_events(
         if not POSITION.fullmatch(headers.last_event_id):
             raise ApiError("invalid-position")
         query = query.model_copy(update={"after": int(headers.last_event_id)})
-    wanted = _wanted(call, query)
-    after = await _beginning(call, wanted, query)
+    wanted, hub = _wanted(call, query), call.services.hub
+    async with hub.turn():
+        after = await _beginning(call, wanted, query)
+        if after > hub.position:  # it may be beyond the head, which is said before we begin
+            await call.services.feed.read(wanted, after, 1)
     return EventStream(call, wanted, after)
 
 
@@ -102,41 +105,51 @@ async def _beginning(call: Call, wanted: Wanted, query: StreamQuery) -> int:
     """
     feed = call.services.feed
     if query.after == "head":
-        return (await feed.read(replace(wanted, topics=None), 0, 1)).head
+        return (await _end(call, wanted)).position
     if isinstance(query, EventsQuery) and query.after_id and query.after:
         await feed.check(wanted.company_id, query.after, query.after_id)
     return query.after
+
+
+async def _end(call: Call, wanted: Wanted) -> Batch:
+    """Nothing yet, from the head on."""
+    first = await call.services.feed.read(replace(wanted, topics=None), 0, 1)
+    return replace(first, items=(), position=first.head)
+
+
+async def _next(call: Call, wanted: Wanted, query: EventsQuery, limit: int, form: Form) -> Batch:
+    if query.after == "head":
+        return await _end(call, wanted)
+    after = await _beginning(call, wanted, query)
+    return await call.services.feed.read(wanted, after, limit, form=form)
 
 
 async def _first_to_come(
     call: Call, wanted: Wanted, batch: Batch, seconds: float, limit: int, form: Form
 ) -> Batch:
     """What comes first within so many seconds; while nothing does, no connection is held."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    with call.services.hub.subscribed(wanted.company_id, batch.position) as subscription:
-        # Once more: something may have come since, and before we were listening.
-        batch = await call.services.feed.read(wanted, batch.position, limit, form=form)
-        while not batch.items:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                break
+    hub, deadline = call.services.hub, asyncio.get_running_loop().time() + seconds
+    with hub.subscribed(wanted, batch.position) as subscription:
+        if hub.reach > batch.store_head:  # something may have come before we were listening
+            async with hub.turn():
+                batch = await call.services.feed.read(wanted, batch.position, limit, form=form)
+        while not batch.items and (left := deadline - asyncio.get_running_loop().time()) > 0:
             try:
                 rows = await subscription.take(left)
             except CutOff:
                 break
-            batch = _arrived(wanted, batch, rows, limit, form)
+            batch = _arrived(batch, rows, subscription.position, wanted.company_id, limit, form)
     return batch
 
 
-def _arrived(wanted: Wanted, batch: Batch, rows: Sequence[Any], limit: int, form: Form) -> Batch:
-    """A batch of what the hub handed over, as far as it is new and wanted."""
-    new = [row for row in rows if row[0] > batch.position]
-    if not new:
-        return batch
-    matching = [row for row in new if wanted.wants(row[3], row[1])][:limit]
-    position = matching[-1][0] if len(matching) == limit else new[-1][0]
-    items = [form(wanted.company_id, row) for row in matching]
-    head = max(batch.head, new[-1][0])
+def _arrived(
+    batch: Batch, rows: Sequence[Any], seen: int, company_id: UUID, limit: int, form: Form
+) -> Batch:
+    """A batch of what the hub handed over, as far as it is new."""
+    new = [row for row in rows if row[0] > batch.position][:limit]
+    position = new[-1][0] if len(new) == limit else max(batch.position, seen)
+    items = [form(company_id, row) for row in new]
+    head = max(batch.head, seen)
     return Batch(items, position, head, max(batch.store_head, head))
 
 

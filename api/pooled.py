@@ -1,6 +1,8 @@
 """Reads that need not share a query: each takes a connection of a small pool, and gives it back."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -9,8 +11,9 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from api.orders import Connection
+from application.errors import StoreUnavailable
 from application.event_feed import Fetch
-from application.event_store.session import ACT_AS, Transact, companies
+from application.event_store.session import ACT_AS, ANSWER_TIMEOUT, Transact, companies
 
 T = TypeVar("T")
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
@@ -20,7 +23,7 @@ def fetching(pool: Pool) -> Fetch:
     """All rows of one statement, on a connection of the pool."""
 
     async def fetch(query: str, params: Mapping[str, Any]) -> Sequence[TupleRow]:
-        async with pool.connection() as connection, connection.cursor(binary=True) as cursor:
+        async with _answering(pool) as connection, connection.cursor(binary=True) as cursor:
             await cursor.execute(query.encode(), params)
             return await cursor.fetchall()
 
@@ -31,8 +34,24 @@ def transacting(pool: Pool) -> Transact:
     """Several statements in one transaction of a company, on a connection of the pool."""
 
     async def transact(company_id: UUID, run: Callable[[Connection], Awaitable[T]]) -> T:
-        async with pool.connection() as connection, connection.transaction():
+        async with _answering(pool) as connection, connection.transaction():
             await connection.execute(ACT_AS, (companies(company_id),))
             return await run(connection)
 
     return transact
+
+
+@contextlib.asynccontextmanager
+async def _answering(pool: Pool) -> AsyncIterator[AsyncConnection[TupleRow]]:
+    """A connection of the pool, which gets another for one that does not answer in time.
+
+    Raises:
+        StoreUnavailable: it did not.
+    """
+    async with pool.connection() as connection:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                yield connection
+        except TimeoutError as error:
+            await connection.close()
+            raise StoreUnavailable("no answer in time") from error

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from projections.projector import Projector, housekeeping
 
 GRACE = 5  # seconds for requests that are under way when we stop; all is over within ten
 LINGER = 1.5  # seconds more until a process that does not end is killed
+UNSENT = 128 * 1024  # bytes that the system keeps for a client that does not read
 RESTART_DELAY = 0.5  # seconds
 
 Task = Callable[[], Coroutine[Any, Any, None]]
@@ -113,6 +115,7 @@ def listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         listener.listen(2048)
     except OSError:
         listener.close()
@@ -122,6 +125,7 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
     """Be an API worker on an inherited socket until SIGTERM."""
+    _allow_connections()
     _wait_for(as_role(database_url, API_ROLE))
     config = uvicorn.Config(
         create_app(settings, database_url),
@@ -138,6 +142,13 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
         backlog=2048,
     )
     Server(config).run(sockets=[socket.socket(fileno=fd)])
+
+
+def _allow_connections() -> None:
+    """As many as the system lets us have; what it gives at first is for programs that need few."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Server(uvicorn.Server):
@@ -163,16 +174,25 @@ def _wait_for(conninfo: str) -> None:
 
 def project(conninfo: str, projections: Sequence[Projection], others: Sequence[Task] = ()) -> None:
     """Be the projector until SIGTERM or SIGINT, and whatever else follows events."""
+    until_told(_project(conninfo, projections, others))
+
+
+def until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Do some work to its end, or until SIGTERM or SIGINT."""
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        uvloop.run(_project(conninfo, projections, others))
+        uvloop.run(_heeding_sigterm(work))
+
+
+async def _heeding_sigterm(work: Coroutine[Any, Any, None]) -> None:
+    me: asyncio.Task[Any] | None = asyncio.current_task()
+    if me is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
+    await work
 
 
 async def _project(
     conninfo: str, projections: Sequence[Projection], others: Sequence[Task]
 ) -> None:
-    me: asyncio.Task[Any] | None = asyncio.current_task()
-    if me is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     async with asyncio.TaskGroup() as tasks:
         for projection in projections:
             tasks.create_task(Projector(conninfo, projection).run())

@@ -1,10 +1,13 @@
-"""HTTP/1.1 as uvicorn speaks it, but for two things that its parser does not do for us.
+"""HTTP/1.1 as uvicorn speaks it, but for three things that it does not do for us.
 
-It has no limit on what precedes a body; and it drops the body of a request that offers an upgrade,
-as HTTP/2 clients do, where an unknown offer is to be ignored (RFC 9110, 7.8).
+It has no limit on what precedes a body; it drops the body of a request that offers an upgrade,
+as HTTP/2 clients do, where an unknown offer is to be ignored (RFC 9110, 7.8); and an application
+has no way to hang up on a client that does not take its answer.
 """
 
 import re
+import socket
+import struct
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -36,6 +39,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """A head begins."""
         self._in_head = True
         super().on_message_begin()
+        self.scope["hang_up"] = self._hang_up  # type: ignore[typeddict-unknown-key]
+
+    def _hang_up(self) -> None:
+        """Drop the connection, with all that the system would keep for a client to take."""
+        if self.transport.is_closing():
+            return
+        link = self.transport.get_extra_info("socket")
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def on_headers_complete(self) -> None:
         """A head ends."""

@@ -1,5 +1,6 @@
 """Every environment variable, typed. The environment is read nowhere else."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -27,6 +28,20 @@ def _key_set(value: str) -> str:
     if url.scheme not in ("http", "https") or not url.hostname or "@" in url.netloc:
         raise ValueError("give a path, or an http or https URL without a password")
     return value
+
+
+def _nats_urls(value: str) -> str:
+    if not all(map(_is_nats_url, value.split(","))):
+        raise ValueError("give a nats or tls URL, or several with commas between")
+    return value
+
+
+def _is_nats_url(value: str) -> bool:
+    url = urlsplit(value)
+    with suppress(ValueError):  # of the port; were a path let through, it might be a password
+        alone = url.geturl() == f"{url.scheme}://{url.netloc}" and url.port != 0
+        return alone and url.scheme in ("nats", "tls") and bool(url.hostname)
+    return False
 
 
 def _shared_secret(value: SecretStr) -> SecretStr:
@@ -81,6 +96,7 @@ def _long_enough(secret: SecretStr | None, listed: tuple[str, ...]) -> None:
 
 
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url)]
+NatsUrls = Annotated[str, AfterValidator(_nats_urls)]
 KeySetLocation = Annotated[str, AfterValidator(_key_set)]
 SharedSecret = Annotated[SecretStr, AfterValidator(_shared_secret)]
 OfTokens = Annotated[str | None, AfterValidator(_of_tokens)]
@@ -126,6 +142,10 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 = any free one.")
     read_connections: int = Field(
         4, ge=1, le=100, description="Database connections of one API process for lists."
+    )
+    nats_url: NatsUrls = Field(
+        "nats://127.0.0.1:4222",
+        description="Where `publish nats` finds NATS; of a cluster, several with commas between.",
     )
     log_level: LogLevel = Field("info", description="critical, error, warning, info or debug.")
 

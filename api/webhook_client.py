@@ -15,11 +15,13 @@ import httpcore
 from api.addresses import PrivateAddress, PublicBackend, check, resolve
 from api.errors import invalid
 from application.webhooks.attempts import Answer, Message
+from application.webhooks.endpoints import PARTITIONS
+from application.webhooks.sender import AT_ONCE
 from application.webhooks.sending import Post
 
 TIMEOUT = 15.0  # seconds for all of an attempt
 KEPT = 500  # characters of an answer
-CONNECTIONS = 200
+CONNECTIONS = AT_ONCE * (PARTITIONS + 1)  # as many as a sender may use: nobody waits for one
 PATIENCE = 3.0  # seconds to look up a name
 IDLE = 5.0  # seconds for which a connection is kept
 
@@ -70,10 +72,8 @@ async def outbound(*, private: bool) -> AsyncIterator[Outbound]:
                 return Answer(None, f"no answer within {TIMEOUT:.0f} s")
             except PrivateAddress as refused:
                 return Answer(None, str(refused))
-            except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ValueError) as error:
+            except Exception as error:  # whatever it is, the other side brought it about
                 return Answer(None, _said(error))
-            except httpcore.TimeoutException:
-                return Answer(None, "no answer in time")
 
         yield Outbound(post, private)
 
@@ -99,7 +99,7 @@ def _seconds(retry_after: str) -> float | None:
         return float(retry_after)
     try:
         moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError, IndexError, TypeError):  # as it happens to be broken
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -14,13 +14,14 @@ from api.answers import BODY, EVERY, failures, found, keeps, reads
 from api.consumer_schemas import ParkedQuery
 from api.consuming import JSON, replayed
 from api.endpoint import Call, Endpoint
+from api.errors import ApiError
 from api.ids import new_id
 from api.orders import Connection, carry_out, is_repeated, order
 from api.reading import after, page_answer
-from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
+from api.schemas import CacheHeaders, KeyHeaders, Part, WriteQuery
 from api.views import EXAMPLE_ID
 from api.webhook_schemas import ReplayRange
-from api.webhook_views import DeliveryPage, TestResult, WebhookRehearsal, delivery_view
+from api.webhook_views import DeliveryPage, TestResult, Webhook, WebhookRehearsal, delivery_view
 from api.webhooks import OWN, WebhookId, view
 from api.writing import rehearsed
 from application.event_feed import Rewound
@@ -31,6 +32,7 @@ from application.webhooks.endpoints import Endpoint as Target
 from application.webhooks.sending import message
 from projections.keyset import Page
 
+MOST = 100  # requests for one webhook that are not finished
 TEST_TYPE = "dynamic-tables.webhook.test.v1"
 DeliveryId = Annotated[UUID, Path(description="An attempt to send it.", examples=[EXAMPLE_ID])]
 
@@ -68,7 +70,8 @@ async def list_deliveries(
 
 
 @router.post("/{id}/deliveries/{delivery_id}/redeliver", status_code=202, dependencies=OWN,
-             responses=keeps(202, None, WebhookRehearsal, "not-found"))  # fmt: skip
+             responses=keeps(202, Webhook, WebhookRehearsal, "not-found",
+                             "limit-reached"))  # fmt: skip
 async def redeliver(
     call: Call,
     id: WebhookId,
@@ -86,8 +89,8 @@ async def redeliver(
 
 
 @router.post("/{id}/replay", status_code=202, dependencies=OWN,
-             responses=keeps(202, None, WebhookRehearsal, *BODY, "not-found",
-                             "feed-rewound"))  # fmt: skip
+             responses=keeps(202, Webhook, WebhookRehearsal, *BODY, "not-found", "feed-rewound",
+                             "limit-reached"))  # fmt: skip
 async def replay_events(
     call: Call,
     id: WebhookId,
@@ -107,7 +110,7 @@ async def replay_events(
 
 @router.post("/{id}/test", dependencies=OWN,
              responses=found(TestResult) | failures(*EVERY, "not-found", "csrf"))  # fmt: skip
-async def test_webhook(call: Call, id: WebhookId) -> Response:
+async def test_webhook(call: Call, id: WebhookId, query: Annotated[Part, Query()]) -> Response:
     """Send a message that says nothing, signed like all others, and tell what came back."""
     company_id, now = call.caller.company_id, datetime.now(UTC)
 
@@ -146,10 +149,12 @@ async def _replay(
         above, until = await positions(connection, endpoint)
         repeated = await is_repeated(connection, ordered)
         if not repeated:
+            if await endpoints.replays(connection, endpoint) >= MOST:
+                raise ApiError("limit-reached", f"There are {MOST} to be sent again already.")
             await endpoints.replay(connection, endpoint, new_id(), ordered.actor_id, above, until)
         return await view(connection, endpoint), repeated
 
     shown, repeated = await carry_out(call.services.transact, ordered, run)
     if ordered.dry_run:
         return rehearsed("webhook", shown)
-    return Response(status_code=202, headers=replayed(repeated))
+    return Response(to_json(shown), 202, replayed(repeated), JSON)

@@ -81,7 +81,7 @@ class WebhookChange(Body):
     types: TypeList = None
     table_id: TableId = None
     paused: bool = Field(
-        False, description="false also starts again what was paused after failures."
+        False, description="false also starts again what was paused, and tries what waits now."
     )
 
 
@@ -99,9 +99,7 @@ class SecretRotation(Body):
 class ReplayRange(Body):
     """Which events to send again: those above one position, up to another."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"after": "48211", "until": "48231"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"after": "0", "until": "1"}]})
 
     after: Position
     until: Position

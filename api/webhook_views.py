@@ -70,7 +70,10 @@ class Webhook(WebhookSummary):
     model_config = example(_WEBHOOK)
 
     lag: Lag
-    waiting: int = Field(description="Tables of which an event will be tried again.")
+    waiting: int = Field(
+        description="Tables whose events wait because one of them was refused: until it is tried"
+        " again, or somebody sets `paused` to false."
+    )
     replays: int = Field(description="Requests to send something again that are not finished.")
     former_secret_until: datetime | None = Field(description="Until then both secrets sign.")
 

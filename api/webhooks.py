@@ -129,8 +129,9 @@ async def change_webhook(
             "table_id": terms.originator_id, "paused": endpoint.paused_at is not None,
         }  # fmt: skip
         return await endpoints.change(
-            connection, endpoint, ordered.actor_id, Wanted(*changed(known, change).values())
-        )
+            connection, endpoint, ordered.actor_id, Wanted(*changed(known, change).values()),
+            again="paused" in change.model_fields_set,
+        )  # fmt: skip
 
     shown, _, repeated = await _changed(call, id, ordered, run)
     if ordered.dry_run:
@@ -150,11 +151,12 @@ async def delete_webhook(
     ordered = order(call, query, headers)
 
     async def run(connection: Connection) -> tuple[dict[str, Any], bool]:
-        endpoint = await endpoints.find(connection, ordered.company_id, id)
+        if await is_repeated(connection, ordered):
+            return {}, True
+        endpoint = await endpoints.find(connection, ordered.company_id, id, for_update=True)
         shown = await view(connection, endpoint)
-        repeated = await is_repeated(connection, ordered)
         await registry.remove(connection, ordered.company_id, id)
-        return shown, repeated
+        return shown, False
 
     shown, repeated = await carry_out(call.services.transact, ordered, run)
     if ordered.dry_run:

@@ -23,6 +23,7 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import companies
 from application.table_defs import TableDefs
+from benchmarks import following
 from benchmarks.load import CREATE, GET, PATCH, Client, median_ms, versions, wrk, wrk_p50
 from benchmarks.service import (
     COMPANY,
@@ -63,7 +64,7 @@ class Figure:
 def main() -> None:
     """Run all and print the table."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, attach(Path(folder)) as url:
-        figures = [*_throughput(url), *_latency(url), *_size(url)]
+        figures = [*_throughput(url), *_latency(url), *_size(url), *_following(url)]
         print(f"\n{versions(url)}, one API process, projector running, wrk with 32 connections\n")
         print("| what | measured | ceiling, same run | ratio | target | met |")
         print("| --- | --- | --- | --- | --- | --- |")
@@ -133,6 +134,46 @@ def _size(url: str) -> Iterator[Figure]:
         f"list, page 1 of {MANY:,}", first, "ms", small, f"page 1 of {FEW} tables", "≤ 1.5 ×",
         first <= 1.5 * small,
     )  # fmt: skip
+
+
+def _following(url: str) -> Iterator[Figure]:
+    with _database(url, "following") as database, running(database) as service:
+        asyncio.run(following.writes(service, 100, 0.0))
+        fanned_out = asyncio.run(following.fanned_out(service))
+        woken, idle, busy = asyncio.run(following.polled(service))
+    what = f"{following.POLLS:,} long polls, {following.POLLS // following.COMPANIES} woken"
+    yield _within("commit → long poll, p50", woken.ms(0.5), 20, what)
+    yield Figure(
+        f"write, p99, {following.POLLS:,} long polls", busy.ms(0.99), "ms", idle.ms(0.99),
+        "without", "≤ 2 ×", busy.ms(0.99) <= 2 * idle.ms(0.99),
+    )  # fmt: skip
+    what = f"one event to {following.STREAMS} streams"
+    yield _within("commit → stream, p50", fanned_out.ms(0.5), 250, what)
+    yield _within("commit → stream, p99", fanned_out.ms(0.99), 250, what)
+    with _database(url, "feed") as database, running(database, projector=False) as service:
+        asyncio.run(following.writes(service, 1, 0.0))
+        following.copy_events(database, 200_000)
+        bare = following.bare_read(database)
+        count, rate = asyncio.run(following.from_zero(service))
+        following.copy_events(database, following.MILLION - count)
+        lines = asyncio.run(following.memory(service.pid, lambda: following.from_zero(service)))
+        stream = asyncio.run(
+            following.memory(
+                service.pid, lambda: following.streamed(service, following.MILLION - 1)
+            )
+        )
+    met = rate >= 50_000 or rate >= 0.5 * bare
+    target = "≥ 50,000/s or ≥ 0.5 ×"
+    yield Figure("feed from zero, lines", rate, "events/s", bare, "bare SQL, psycopg", target, met)
+    for name, (before, most) in (("lines", lines), ("a stream", stream)):
+        yield Figure(
+            f"memory, a million as {name}", most, "MB", before, "before", "≤ 1.2 ×",
+            most <= 1.2 * before,
+        )  # fmt: skip
+
+
+def _within(name: str, value: float, limit: float, what: str) -> Figure:
+    return Figure(name, value, "ms", None, what, f"≤ {limit} ms", value <= limit)
 
 
 def _at_least(name: str, value: float, ceiling: float, what: str, ratio: float) -> Figure:

@@ -26,6 +26,7 @@ from api.endpoint import Call, Endpoint
 from api.ids import new_id
 from api.keys import NewKey
 from api.migrations import migrate
+from api.processes import Server
 from api.schemas import ReadHeaders
 from api.scopes import requires
 from api.settings import Settings
@@ -48,6 +49,7 @@ class Service:
     database: str
     key: str
     small_key: str
+    pid: int  # of the API process
 
 
 class NoStore:
@@ -122,7 +124,7 @@ def running(database: str, variant: str = "full", *, projector: bool = True) -> 
         address = f"http://127.0.0.1:{port}"
         try:
             _wait(address)
-            yield Service(address, database, str(key), str(small_key))
+            yield Service(address, database, str(key), str(small_key), children[0].pid)
         finally:
             for child in children:
                 child.terminate()
@@ -179,7 +181,7 @@ def _serve(variant: str, fd: int) -> None:
         app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="warning",
         server_header=False, proxy_headers=False, backlog=2048,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=fd)])
+    Server(config).run(sockets=[socket.socket(fileno=fd)])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Keep a copy of a company's table definitions in SQLite: a client to copy and to change.
 
-    DYNAMIC_TABLES_KEY=dtk_… python follower.py http://127.0.0.1:8000 copy.sqlite
+    FOLLOWER_KEY=dtk_… python follower.py http://127.0.0.1:8000 copy.sqlite
 
 The key needs the scope `events:read`. Runs for ever; with `--once` until the copy has all there is.
 Needs Python 3.11 and nothing else. Others may read the copy at any time.
@@ -75,8 +75,8 @@ MEANS = {
     f"{TYPE}purged.v1": REMOVE,
 }
 ADVICE = {  # by the status of an answer: the exit status, and what to do
-    401: (4, "Set DYNAMIC_TABLES_KEY to a key of the company."),
-    403: (4, "Set DYNAMIC_TABLES_KEY to a key of an integrator."),
+    401: (4, "Set FOLLOWER_KEY to a key of the company."),
+    403: (4, "Set FOLLOWER_KEY to a key of an integrator."),
     409: (3, "Delete the copy and start again: it is made anew."),
 }
 
@@ -225,9 +225,9 @@ def main() -> None:
     parser.add_argument("copy", help="the file of the copy, such as copy.sqlite")
     parser.add_argument("--once", action="store_true", help="end when the copy has all there is")
     given = parser.parse_args()
-    key = os.environ.get("DYNAMIC_TABLES_KEY", "").strip()
+    key = os.environ.get("FOLLOWER_KEY", "").strip()
     if not (key and key.isascii()):
-        parser.error("DYNAMIC_TABLES_KEY has to be a key with the scope events:read")
+        parser.error("FOLLOWER_KEY has to be a key with the scope events:read")
     if not given.service.startswith(("http://", "https://")):
         parser.error("the address of the service begins with http:// or https://")
     try:

@@ -31,7 +31,7 @@ from api.embedded_postgres import attach
 from api.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-OURS = ("migrate", "api", "projector")
+OURS = ("migrate", "api", "projector", "publisher")
 PREFIX = "DYNAMIC_TABLES_"
 
 
@@ -94,10 +94,11 @@ def test_the_image_installs_what_is_locked_and_runs_as_nobody_special() -> None:
     ids=" ".join,
 )
 def test_every_command_exists_with_its_options(command: list[str]) -> None:
-    name, *options = command
-    known = {option for each in cli.commands[name].params for option in each.opts}
-    assert isinstance(cli.commands[name], click.Command)
-    assert set(options) <= known
+    found: click.Command = cli
+    while isinstance(found, click.Group):
+        name, *command = command
+        found = found.commands[name]
+    assert set(command) <= {option for each in found.params for option in each.opts}
 
 
 def test_every_variable_is_a_setting() -> None:
@@ -115,7 +116,7 @@ def test_every_password_of_the_try_out_can_be_replaced() -> None:
 def test_only_migrate_knows_the_admin() -> None:
     admin = SERVICES["migrate"]["environment"][f"{PREFIX}ADMIN_DATABASE_URL"]
     assert "//postgres:" in admin
-    for name in ("api", "projector"):
+    for name in ("api", "projector", "publisher"):
         assert list(SERVICES[name]["environment"]) != []
         assert "//postgres:" not in json.dumps(SERVICES[name]["environment"])
         assert f"{PREFIX}ADMIN_DATABASE_URL" not in SERVICES[name]["environment"]

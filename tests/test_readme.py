@@ -34,7 +34,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["domain", "application", "projections", "api", "tests", "benchmarks"]
+    "folder", ["domain", "application", "projections", "api", "tests", "examples", "benchmarks"]
 )
 def test_every_folder_is_on_the_map(folder: str) -> None:
     assert f"| `{folder}/` |" in README

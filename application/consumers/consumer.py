@@ -28,6 +28,8 @@ SELECT id, company_id, name, topics, originator_id, partitions, lease_seconds, m
  WHERE company_id = %(company_id)s AND name IS NOT NULL
  ORDER BY name
 """
+# Whoever makes one waits for those who make one at the same time, and counts theirs too.
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('consumers ' || %(company_id)s, 0))"
 COUNT = """
 SELECT count(*) FROM consumers.consumers
  WHERE company_id = %(company_id)s AND (name IS NULL) = %(of_webhooks)s
@@ -92,8 +94,9 @@ async def named(connection: Connection, company_id: UUID) -> Sequence[Consumer]:
 
 
 async def count(connection: Connection, company_id: UUID, *, of_webhooks: bool) -> int:
-    """How many there are in a company: with a name, or behind its webhooks."""
+    """How many there are in a company, with a name, or behind its webhooks, and no others soon."""
     params = {"company_id": company_id, "of_webhooks": of_webhooks}
+    await connection.execute(ONE_AT_A_TIME.encode(), {"company_id": str(company_id)})
     row = await (await connection.execute(COUNT.encode(), params)).fetchone()
     return int(row[0]) if row else 0
 

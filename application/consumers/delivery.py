@@ -65,6 +65,7 @@ SELECT position, originator_id, originator_version, topic, state, event_id
  WHERE company_id = %(company_id)s AND originator_id = %(originator_id)s
    AND position > %(after)s AND position <= %(until)s
    AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
+   AND (%(of)s::uuid IS NULL OR originator_id = %(of)s::uuid)
  ORDER BY originator_version
  LIMIT %(limit)s
 """
@@ -80,7 +81,7 @@ WITH scanned AS MATERIALIZED (
       FROM scanned s
      WHERE consumers.partition_of(originator_id, %(partitions)s) = %(partition)s
        AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
-       AND (%(originator_id)s::uuid IS NULL OR originator_id = %(originator_id)s::uuid)
+       AND (%(of)s::uuid IS NULL OR originator_id = %(of)s::uuid)
        AND NOT EXISTS (SELECT FROM consumers.held h
                         WHERE h.company_id = %(company_id)s AND h.consumer_id = %(consumer_id)s
                           AND h.originator_id = s.originator_id)
@@ -241,6 +242,7 @@ class Reader:
             "consumer_id": consumer.id,
             "partitions": consumer.terms.partitions,
             "topics": consumer.terms.params()["topics"],
+            "of": consumer.terms.originator_id,
             "now": now,
         }
 
@@ -340,10 +342,7 @@ class Reader:
         """The next events above a position; what is of no interest is passed over for good."""
         scanned = position
         for _ in range(SCANS):
-            found = await self._all(
-                NEXT_EVENTS, **named, after=scanned, scan=SCAN,
-                originator_id=self._consumer.terms.originator_id,
-            )  # fmt: skip
+            found = await self._all(NEXT_EVENTS, **named, after=scanned, scan=SCAN)
             count, last, *_ = found[0]
             rows = [row[2:] for row in found if row[2] is not None]
             if rows:
@@ -376,8 +375,7 @@ class Reader:
         return _Lease(*row[:-1])
 
     async def _refused(self, leased: _Lease, failed: int) -> UUID:
-        of = self._consumer.terms.originator_id
-        row = await self._first(REFUSED, **vars(leased), failed=failed, of=of)
+        row = await self._first(REFUSED, **vars(leased), failed=failed)
         if row is None:
             raise NotDelivered
         return UUID(str(row[0]))

@@ -383,8 +383,8 @@ GRANT SELECT ON event_store.topics TO dynamic_tables_projector;
 GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb, integer)
    TO dynamic_tables_api, dynamic_tables_projector;
-GRANT EXECUTE ON FUNCTION event_store.head(), event_store.position_before(timestamptz)
-   TO dynamic_tables_api, dynamic_tables_projector;
+GRANT EXECUTE ON FUNCTION event_store.head() TO dynamic_tables_api, dynamic_tables_projector;
+GRANT EXECUTE ON FUNCTION event_store.position_before(timestamptz) TO dynamic_tables_api;
 GRANT EXECUTE ON FUNCTION event_store.isolate(regclass, name) TO dynamic_tables_projector;
 
 -- Functions and views that act for all companies belong to the role that may.

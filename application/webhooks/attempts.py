@@ -9,7 +9,7 @@ from uuid import UUID
 
 from application.consumers.consumer import Connection
 from application.consumers.delivery import Row
-from application.webhooks.endpoints import ATTEMPTS, Endpoint
+from application.webhooks.endpoints import Endpoint
 
 # Seconds to wait before each attempt; about, so that not all come back at once.
 SCHEDULE = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -31,34 +31,28 @@ SELECT %(id)s, %(company_id)s, %(endpoint_id)s, %(event_id)s, %(position)s, %(to
                                               AND failed = %(position)s), 0)),
        %(began_at)s, %(milliseconds)s, %(status)s, %(error)s, %(answer)s
 """
-# Attempts that were under way together count as one.
-COUNT_FAILURE = """
+COUNT = """
 UPDATE webhooks.endpoints
-   SET failures = CASE WHEN failed_at IS NULL OR failed_at <= %(began_at)s
-                       THEN failures + 1 ELSE failures END,
-       failed_at = CASE WHEN failed_at IS NULL OR failed_at <= %(began_at)s
-                        THEN %(now)s ELSE failed_at END,
+   SET failures = %(failures)s, failed_at = %(failed_at)s, failed_of = %(failed_of)s,
        last_error = %(error)s
  WHERE company_id = %(company_id)s AND id = %(endpoint_id)s
-RETURNING failures, failed_at = %(now)s
 """
+# Nothing shortens the time that was asked for.
 WAIT = """
 UPDATE webhooks.endpoints
-   SET retry_at = %(now)s + make_interval(secs => %(seconds)s)
+   SET retry_at = greatest(retry_at, %(now)s + make_interval(secs => %(seconds)s))
  WHERE company_id = %(company_id)s AND id = %(endpoint_id)s
 """
 FORGIVE = """
 UPDATE webhooks.endpoints
-   SET failures = 0, failed_at = NULL, retry_at = NULL, last_error = NULL
- WHERE company_id = %(company_id)s AND id = %(endpoint_id)s AND failures > 0
+   SET failures = 0, failed_at = NULL, failed_of = NULL, retry_at = NULL, last_error = NULL
+ WHERE company_id = %(company_id)s AND id = %(endpoint_id)s
 """
 # It was the address that failed, not these events: they need not wait any longer.
 HURRY = """
-UPDATE consumers.held SET retry_at = %(now)s
+UPDATE consumers.held SET retry_at = %(now)s, attempts = 0
  WHERE company_id = %(company_id)s AND consumer_id = %(endpoint_id)s
    AND retry_at > %(now)s AND retry_at < 'infinity'
-   AND (SELECT failures FROM webhooks.endpoints
-         WHERE company_id = %(company_id)s AND id = %(endpoint_id)s) > 1
 """
 
 
@@ -113,6 +107,10 @@ class Attempt:
             return None
         return min(LONGEST_RETRY_AFTER, self.answer.retry_after)
 
+    def patience(self, attempts: int) -> float:
+        """Seconds to wait after so many of its kind: never less than the schedule has."""
+        return max(self.retry_after or 0.0, patience(attempts))
+
 
 def patience(attempts: int) -> float:
     """Seconds to wait after so many attempts, more or less."""
@@ -121,10 +119,12 @@ def patience(attempts: int) -> float:
 
 
 class Outcomes:
-    """Keeps what became of the attempts of one endpoint, in a transaction of the caller's."""
+    """Keeps what became of the attempts of one endpoint, in a transaction that has locked it."""
 
     def __init__(self, connection: Connection, endpoint: Endpoint, now: datetime) -> None:
         self._connection = connection
+        self._endpoint = endpoint
+        self._now = now
         self._params: dict[str, Any] = {
             "company_id": endpoint.company_id, "endpoint_id": endpoint.id, "now": now,
         }  # fmt: skip
@@ -139,27 +139,43 @@ class Outcomes:
             status=attempt.answer.status, error=attempt.error, answer=attempt.answer.text,
         )  # fmt: skip
 
-    async def succeeded(self) -> None:
+    async def succeeded(self, attempt: Attempt) -> None:
         """The address works: if it did not, what waits is due now."""
-        await self._run(HURRY)
+        if self._endpoint.failures == 0 or self._was_under_way(attempt):
+            return
+        if self._endpoint.failures > 1:
+            await self._run(HURRY)
         await self._run(FORGIVE)
 
-    async def failed(self, attempt: Attempt) -> bool:
-        """The address, or the event, does not work; whether it is time to give up.
+    async def failed(self, attempt: Attempt) -> int:
+        """The address, or the event, does not work; returns how often in a row it was the address.
 
-        One event may be at fault; at the second failure in a row it is the address, that nothing is
-        sent to for a while.
+        While one table alone fails, that may be its event. Once another does, it is the address,
+        that nothing is sent to for a while. Attempts that were under way together count as one.
         """
-        cursor = await self._connection.execute(
-            COUNT_FAILURE.encode(),
-            self._params | {"began_at": attempt.began_at, "error": attempt.error},
-        )
-        [(failures, is_counted)] = await cursor.fetchall()
-        if attempt.retry_after is not None:
-            await self._run(WAIT, seconds=attempt.retry_after)
-        elif is_counted and failures > 1:
-            await self._run(WAIT, seconds=patience(failures - 1))
-        return bool(failures > ATTEMPTS)
+        known, table = self._endpoint, attempt.row[1]
+        is_first, is_alone = known.failures == 0, known.failed_of == table
+        counts = is_first or not (is_alone or self._was_under_way(attempt))
+        failures = known.failures + counts
+        await self._run(
+            COUNT, failures=failures, error=attempt.error,
+            failed_of=table if is_first or is_alone else None,
+            failed_at=self._now if counts or is_alone else known.failed_at,
+        )  # fmt: skip
+        await self.leave_alone(attempt.patience(failures - 1) if counts else attempt.retry_after)
+        return failures
 
-    async def _run(self, query: str, **params: Any) -> int:
-        return (await self._connection.execute(query.encode(), self._params | params)).rowcount
+    def _was_under_way(self, attempt: Attempt) -> bool:
+        """Whether it began before the last failure: nothing begins while nothing is to be sent."""
+        failed_at, retry_at = self._endpoint.failed_at, self._endpoint.retry_at
+        return bool(
+            (failed_at and failed_at > attempt.began_at) or (retry_at and retry_at > self._now)
+        )
+
+    async def leave_alone(self, seconds: float | None) -> None:
+        """Send nothing there for a while."""
+        if seconds:
+            await self._run(WAIT, seconds=seconds)
+
+    async def _run(self, query: str, **params: Any) -> None:
+        await self._connection.execute(query.encode(), self._params | params)

@@ -24,7 +24,7 @@ VALUES (%(id)s, %(company_id)s, %(url)s, %(description)s, %(secret)s,
 """
 _COLUMNS = """
 SELECT id, company_id, url, description, secret, former_secret, former_until, paused_at,
-       paused_for, failures, retry_at, last_error, updated_by, updated_at
+       paused_for, failures, failed_at, failed_of, retry_at, last_error, updated_by, updated_at
   FROM webhooks.endpoints
 """
 FIND = f"{_COLUMNS} WHERE company_id = %(company_id)s AND id = %(id)s"
@@ -81,7 +81,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One that exists. `failures`: so many in a row; until `retry_at` nothing is sent."""
+    """One that exists. `failures`: so many in a row; until `retry_at` nothing is sent.
+
+    `failed_of`: the only aggregate whose events failed since something was taken; None = several.
+    """
 
     id: UUID
     company_id: UUID
@@ -93,6 +96,8 @@ class Endpoint:
     paused_at: datetime | None
     paused_for: PausedFor | None
     failures: int
+    failed_at: datetime | None
+    failed_of: UUID | None
     retry_at: datetime | None
     last_error: str | None
     updated_by: UUID
@@ -147,8 +152,13 @@ async def every(connection: Connection, company_id: UUID) -> Sequence[Endpoint]:
     return [Endpoint(*row) for row in await rows.fetchall()]
 
 
-async def change(connection: Connection, endpoint: Endpoint, by: UUID, wanted: Wanted) -> Endpoint:
-    """Send elsewhere, or something else; pause, or go on with all that waited."""
+async def change(
+    connection: Connection, endpoint: Endpoint, by: UUID, wanted: Wanted, *, again: bool = False
+) -> Endpoint:
+    """Send elsewhere, or something else; pause, or go on with all that waited.
+
+    `again`: what waits is due now, also if it was not paused.
+    """
     consumer = await behind_webhook(connection, endpoint.company_id, endpoint.id)
     await registry.change(connection, consumer, wanted.terms)
     params = _params(endpoint.id, endpoint.company_id)
@@ -156,7 +166,7 @@ async def change(connection: Connection, endpoint: Endpoint, by: UUID, wanted: W
     await connection.execute(UPDATE.encode(), params | details)
     if wanted.paused:
         await pause(connection, endpoint, "asked")
-    elif endpoint.paused_at or wanted.url != endpoint.url:
+    elif again or endpoint.paused_at or wanted.url != endpoint.url:
         await connection.execute(RESUME.encode(), params)
         await held.replay_all(connection, consumer)
     return await find(connection, endpoint.company_id, endpoint.id)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from application.consumers.consumer import Connection, Consumer
 from application.consumers.delivery import Row
-from application.webhooks.attempts import patience
+from application.webhooks.attempts import Attempt
 from application.webhooks.endpoints import ATTEMPTS, LEASE, Endpoint
 
 TAKE = """
@@ -76,13 +76,14 @@ class Replays:
         """Go on with the next event."""
         await self._run(MOVE, id=replay.id, position=replay.row[0])
 
-    async def failed(self, replay: Replay) -> None:
+    async def failed(self, replay: Replay, attempt: Attempt) -> None:
         """Try again later, but not for ever."""
         attempts = replay.attempts + 1
         if attempts >= ATTEMPTS:
             await self._run(FINISH, id=replay.id)
         else:
-            await self._run(WAIT, id=replay.id, attempts=attempts, seconds=patience(attempts))
+            seconds = attempt.patience(attempts)
+            await self._run(WAIT, id=replay.id, attempts=attempts, seconds=seconds)
 
     async def _run(self, query: str, **params: Any) -> None:
         await self._connection.execute(query.encode(), self._params | params)

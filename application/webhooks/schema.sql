@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS webhooks.endpoints (
     paused_for    text,                            -- asked, gone, failed or rewound
     failures      integer     NOT NULL DEFAULT 0,  -- one after the other, of whatever events
     failed_at     timestamptz,                     -- attempts that began before count as one
+    failed_of     uuid,                            -- the one aggregate that failed, NULL: several
     retry_at      timestamptz,                     -- nothing is sent before
     last_error    text,
     updated_by    uuid        NOT NULL,
@@ -63,6 +64,11 @@ CREATE TABLE IF NOT EXISTS webhooks.replays (
 
 DO $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = 'webhooks.endpoints'::regclass
+                      AND attname = 'failed_of') THEN
+        ALTER TABLE webhooks.endpoints ADD COLUMN failed_of uuid;
+    END IF;
     IF to_regclass('webhooks.deliveries_by_endpoint') IS NULL THEN
         CREATE INDEX deliveries_by_endpoint ON webhooks.deliveries (endpoint_id, id);
     END IF;

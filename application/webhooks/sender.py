@@ -1,14 +1,18 @@
 """Sends each event to the endpoints that want it: in order for each table, until it is taken.
 
-Any number of processes may do this together: what one of them sends, it holds the lease of. One
-that dies is replaced by whoever finds its lease ended, and what it may have sent is sent again.
+Any number of processes may do this together: what one of them sends, it holds the lease of. When
+one dies, the others find its lock gone, or its leases ended, and send again what it may have sent.
 """
 
 import asyncio
 import logging
+import random
 import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import AsyncConnection
@@ -22,6 +26,9 @@ CHANNEL = "dynamic_tables_events"
 POLL = 1.0  # seconds; a missed NOTIFY costs no more than this
 LEISURE = 0.02  # seconds; events that come together are looked for together
 AT_ONCE = 64  # endpoints
+SHARE = 8  # of them, of one company
+TURN = timedelta(seconds=10)  # of an endpoint; then others have theirs
+FOR_EVER = datetime.max.replace(tzinfo=UTC)
 HOUSEKEEPING = 600.0  # seconds
 FORGET_AT_ONCE = 10_000  # attempts
 
@@ -42,6 +49,23 @@ SELECT e.company_id, e.id
                       AND (r.retry_at IS NULL OR r.retry_at <= %(now)s)))
 """
 
+# Whoever sends holds a lock; it is let go by whatever becomes of the process.
+SHOW_LIFE = "SELECT pg_advisory_lock_shared(hashtextextended('webhooks ' || %(owner)s, 0))"
+# What those had who are dead may be sent by others at once.
+INHERIT = """
+UPDATE consumers.partitions SET leased_until = NULL
+ WHERE (consumer_id, partition) IN (
+       SELECT p.consumer_id, p.partition
+         FROM consumers.partitions p
+         JOIN webhooks.endpoints e ON e.id = p.consumer_id
+        WHERE p.leased_until > %(now)s
+          AND hashtextextended('webhooks ' || p.owner, 0) NOT IN (
+              SELECT classid::bigint << 32 | objid::bigint
+                FROM pg_locks
+               WHERE locktype = 'advisory' AND objsubid = 1)
+          FOR UPDATE OF p SKIP LOCKED)
+"""
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,8 +81,9 @@ class Sender:
         self._transact = transact
         self._post = post
         self._clock = clock
-        self._busy: dict[UUID, asyncio.Task[None]] = {}
-        self._forgot_at = -HOUSEKEEPING
+        self._id = uuid4()
+        self._busy: dict[tuple[UUID, UUID], asyncio.Task[None]] = {}
+        self._forgot_at = self._inherited_at = -HOUSEKEEPING
 
     async def run(self) -> None:
         """Send until cancelled; survives the database."""
@@ -75,16 +100,17 @@ class Sender:
     async def send_due(self, connection: AsyncConnection[Any]) -> int:
         """Send all that is due at this moment; returns to how many endpoints."""
         due = await self._due(connection)
-        await asyncio.gather(*(self._sending(*each).send() for each in due))
+        await asyncio.gather(*(self._sending(*each, FOR_EVER).send() for each in due))
         return len(due)
 
     async def _follow(self, connection: AsyncConnection[Any]) -> None:
+        self._id = uuid4()  # what an earlier connection had is inherited like that of others
+        await connection.execute(SHOW_LIFE, {"owner": str(self._id)})
         await connection.execute(f"LISTEN {CHANNEL}".encode())
         while True:
             await self._forget(connection)
-            for company_id, id in await self._due(connection):
-                if id not in self._busy and len(self._busy) < AT_ONCE:
-                    self._busy[id] = asyncio.create_task(self._work(company_id, id))
+            await self._inherit(connection)
+            self._begin(await self._due(connection))
             async for _ in connection.notifies(timeout=POLL, stop_after=1):
                 pass
             await asyncio.sleep(LEISURE)
@@ -97,24 +123,45 @@ class Sender:
             while (await connection.execute(FORGET, (FORGET_AT_ONCE,))).rowcount == FORGET_AT_ONCE:
                 pass
 
+    async def _inherit(self, connection: AsyncConnection[Any]) -> None:
+        """What others had that died."""
+        now = time.monotonic()
+        if now - self._inherited_at >= POLL:
+            self._inherited_at = now
+            await connection.execute(INHERIT, {"now": self._clock()})
+
+    def _begin(self, due: list[tuple[UUID, UUID]]) -> None:
+        """Send where something is due: no company keeps the others from having their turn."""
+        shares = Counter(company_id for company_id, _ in self._busy)
+        random.shuffle(due)
+        for company_id, id in sorted(due, key=lambda each: shares[each[0]]):
+            is_room = len(self._busy) < AT_ONCE and shares[company_id] < SHARE
+            if is_room and (company_id, id) not in self._busy:
+                shares[company_id] += 1
+                task = asyncio.create_task(self._work(company_id, id))
+                self._busy[company_id, id] = task
+                task.add_done_callback(partial(self._ended, (company_id, id)))
+
+    def _ended(self, of: tuple[UUID, UUID], _: asyncio.Task[None]) -> None:
+        del self._busy[of]
+
     async def _due(self, connection: AsyncConnection[Any]) -> list[tuple[UUID, UUID]]:
         cursor = await connection.execute(DUE.encode(), {"now": self._clock()})
         return await cursor.fetchall()
 
     async def _stop(self) -> None:
-        for task in self._busy.values():
+        tasks = list(self._busy.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self, company_id: UUID, id: UUID) -> None:
         try:
-            await self._sending(company_id, id).send()
+            await self._sending(company_id, id, self._clock() + TURN).send()
         except (psycopg.Error, OSError, Fault) as error:
             logger.warning("webhook %s: starts again: %s", id, str(error).strip())
         except Exception:
             logger.exception("webhook %s: starts again", id)
-        finally:
-            del self._busy[id]
 
-    def _sending(self, company_id: UUID, id: UUID) -> Sending:
-        return Sending(self._transact, self._post, self._clock, company_id, id)
+    def _sending(self, company_id: UUID, id: UUID, until: datetime) -> Sending:
+        return Sending(self._transact, self._post, self._clock, self._id, company_id, id, until)

@@ -1,7 +1,6 @@
 """Sending to one endpoint what is due: several tables at once, each in order."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from application.consumers import registry
 from application.consumers.consumer import Connection
 from application.consumers.delivery import Delivery, Reader, Row
 from application.consumers.registry import Place
-from application.errors import LeaseLost
+from application.errors import LeaseLost, NotDelivered
 from application.event_feed import Rewound
 from application.event_store.session import Transact
 from application.feed import public_item
 from application.webhooks import endpoints, signing
-from application.webhooks.attempts import GONE, Answer, Attempt, Message, Outcomes, patience
-from application.webhooks.endpoints import PARTITIONS, Endpoint
+from application.webhooks.attempts import GONE, Answer, Attempt, Message, Outcomes
+from application.webhooks.endpoints import ATTEMPTS, PARTITIONS, Endpoint
 from application.webhooks.replays import Replay, Replays
 from domain.errors import NotFound
 
@@ -48,33 +47,43 @@ def message(endpoint: Endpoint, message_id: str, item: Any, now: datetime) -> Me
 
 @dataclass(frozen=True)
 class Sending:
-    """Sends to one endpoint. `post` never raises: what goes wrong is an answer with no status."""
+    """Sends to one endpoint. `post` never raises: what goes wrong is an answer with no status.
+
+    `owner`: of the leases. `until`: when this ends, whatever is left.
+    """
 
     transact: Transact
     post: Post
     clock: Clock
+    owner: UUID
     company_id: UUID
     id: UUID
+    until: datetime
 
     async def send(self) -> None:
-        """Send all that is due now, and what somebody asked to have sent again."""
-        with contextlib.suppress(NotFound):  # it was deleted meanwhile
-            await asyncio.gather(*(self._lane() for _ in range(PARTITIONS)), self._replay())
+        """Send all that is due now, and what somebody asked to have sent again.
+
+        Raises:
+            Whatever broke one of the lanes, once the others are through.
+        """
+        lanes = (*(self._lane() for _ in range(PARTITIONS)), self._replay())
+        for broken in await asyncio.gather(*lanes, return_exceptions=True):
+            if broken and not isinstance(broken, NotFound):  # it was deleted meanwhile
+                raise broken
 
     async def _lane(self) -> None:
         while taken := await self.transact(self.company_id, self._take):
-            with contextlib.suppress(LeaseLost):  # it took too long: somebody else goes on
-                await self._deliver(*taken)
+            await self._deliver(*taken)
 
     async def _take(self, connection: Connection) -> tuple[Endpoint, Delivery] | None:
         """The next events of some tables, unless the endpoint is left alone now."""
         now = self.clock()
-        endpoint = await endpoints.find(connection, self.company_id, self.id)
-        if not endpoint.is_open(now):
+        endpoint = await self._locked(connection)
+        if not self._goes_on(endpoint, now):
             return None
         consumer = await endpoints.consumer_of(connection, endpoint)
         try:
-            delivery = await Reader(connection, consumer, now).fetch(self.id, BATCH)
+            delivery = await Reader(connection, consumer, now).fetch(self.owner, BATCH)
         except Rewound:
             # What it was sent may never have happened: somebody has to know before it goes on.
             await registry.seek(connection, consumer, Place())
@@ -102,27 +111,41 @@ class Sending:
         self, connection: Connection, lease: UUID, attempt: Attempt, position: int
     ) -> Endpoint | None:
         """Keep what became of an event; returns the endpoint if the lease goes on."""
-        now = self.clock()
-        endpoint = await endpoints.find(connection, self.company_id, self.id)
+        endpoint, now = await self._locked(connection), self.clock()
         consumer = await endpoints.consumer_of(connection, endpoint)
         reader, outcomes = Reader(connection, consumer, now), Outcomes(connection, endpoint, now)
         await outcomes.keep(attempt)
-        if attempt.error is None:
-            await reader.ack(lease, position)
-            await outcomes.succeeded()
-            if endpoint.is_open(now):
-                return endpoint
-            await reader.give_back(lease)
-            return None
-        tried = await reader.nack(
-            lease, attempt.row[0], attempt.error, lambda n: attempt.retry_after or patience(n)
-        )
-        given_up = await outcomes.failed(attempt) or tried >= consumer.terms.max_attempts
+        try:
+            if attempt.error is None:
+                await reader.ack(lease, position)
+                await outcomes.succeeded(attempt)
+                if self._goes_on(endpoint, now):
+                    return endpoint
+            else:
+                tried = await reader.nack(lease, attempt.row[0], attempt.error, attempt.patience)
+                await self._blame(connection, endpoint, attempt, tried, now)
+        except (LeaseLost, NotDelivered):
+            pass  # it took too long, and somebody else goes on; or it is not wanted any more
+        await reader.give_back(lease)
+        return None
+
+    async def _blame(
+        self,
+        connection: Connection,
+        endpoint: Endpoint,
+        attempt: Attempt,
+        tried: int,
+        now: datetime,
+    ) -> None:
+        """Leave the address alone for a while, or for good.
+
+        An event that is refused to the last while others are taken holds back its own table alone.
+        """
+        failures = await Outcomes(connection, endpoint, now).failed(attempt)
         if attempt.answer.status == GONE:
             await endpoints.pause(connection, endpoint, "gone", now)
-        elif given_up:
+        elif failures > ATTEMPTS or (tried >= ATTEMPTS and endpoint.failures):
             await endpoints.pause(connection, endpoint, "failed", now)
-        return None
 
     async def _replay(self) -> None:
         """What somebody asked to have sent again, one after the other."""
@@ -131,22 +154,37 @@ class Sending:
             attempt = await self._attempt(endpoint, replay.row)
 
             async def conclude(
-                connection: Connection,
-                endpoint: Endpoint = endpoint,
-                replay: Replay = replay,
-                attempt: Attempt = attempt,
+                connection: Connection, replay: Replay = replay, attempt: Attempt = attempt
             ) -> None:
-                now = self.clock()
-                await Outcomes(connection, endpoint, now).keep(attempt, replay.attempts + 1)
-                replays = Replays(connection, endpoint, now)
-                await (replays.failed(replay) if attempt.error else replays.succeeded(replay))
+                await self._conclude_replay(connection, replay, attempt)
 
             await self.transact(self.company_id, conclude)
 
+    async def _conclude_replay(
+        self, connection: Connection, replay: Replay, attempt: Attempt
+    ) -> None:
+        endpoint, now = await self._locked(connection), self.clock()
+        outcomes, replays = Outcomes(connection, endpoint, now), Replays(connection, endpoint, now)
+        await outcomes.keep(attempt, replay.attempts + 1)
+        if attempt.error is None:
+            await replays.succeeded(replay)
+            return
+        await replays.failed(replay, attempt)
+        await outcomes.leave_alone(attempt.retry_after)
+        if attempt.answer.status == GONE:
+            await endpoints.pause(connection, endpoint, "gone", now)
+
+    async def _locked(self, connection: Connection) -> Endpoint:
+        """Whoever changes something of an endpoint locks it first: so nobody waits in a circle."""
+        return await endpoints.find(connection, self.company_id, self.id, for_update=True)
+
+    def _goes_on(self, endpoint: Endpoint, now: datetime) -> bool:
+        return endpoint.is_open(now) and now < self.until
+
     async def _take_replay(self, connection: Connection) -> tuple[Endpoint, Replay] | None:
         now = self.clock()
-        endpoint = await endpoints.find(connection, self.company_id, self.id)
-        if not endpoint.is_open(now):
+        endpoint = await self._locked(connection)
+        if not self._goes_on(endpoint, now):
             return None
         consumer = await endpoints.consumer_of(connection, endpoint)
         replay = await Replays(connection, endpoint, now).take(consumer)

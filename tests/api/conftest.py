@@ -48,7 +48,8 @@ SELECT topic, version, position, table_id, company_id, data, metadata
 TABLES = """
 SELECT format('%I.%I', table_schema, table_name)
   FROM information_schema.tables
- WHERE table_schema IN ('event_store', 'access', 'consumers') AND table_type = 'BASE TABLE'
+ WHERE table_schema IN ('event_store', 'access', 'consumers', 'webhooks')
+   AND table_type = 'BASE TABLE' AND table_name <> 'partitions'
 """
 
 
@@ -257,14 +258,21 @@ async def anyone(service: Service) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def port(service: Service) -> AsyncIterator[int]:
     """The service behind a real server."""
-    config = uvicorn.Config(
-        service.app, port=0, http=BoundedProtocol, lifespan="off", log_level="critical"
-    )
+    async with listening(service.app) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def listening(app: FastAPI) -> AsyncIterator[int]:
+    """A real server for an application; its port."""
+    config = uvicorn.Config(app, port=0, http=BoundedProtocol, lifespan="off", log_level="critical")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn tells nobody
         await asyncio.sleep(0.01)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving

@@ -47,7 +47,7 @@ class Operation:
     @property
     def names_one(self) -> bool:
         """Whether it is about one thing that exists."""
-        return "{id}" in self.path
+        return "{id}" in self.path or "{name}" in self.path
 
     def takes(self, name: str) -> bool:
         """Whether it has a parameter of this name."""

@@ -8,6 +8,8 @@ from httpx import AsyncClient, Response
 from api.keys import NewKey
 from tests.api.test_table_defs import create
 
+CONSUMER = "warehouse-copy"  # as the examples of the OpenAPI document call it
+
 
 def made(answer: Response) -> dict[str, Any]:
     """What was created."""
@@ -27,6 +29,35 @@ async def new_key(client: AsyncClient, role: str | None = "viewer", **more: Any)
     return made(await client.post("/api/keys", json=given))
 
 
+async def new_consumer(client: AsyncClient, name: str = CONSUMER, **terms: Any) -> dict[str, Any]:
+    """A consumer of the client's company, from the beginning."""
+    answer = await client.put(f"/api/consumers/{name}", json={"maxAttempts": 1, **terms})
+    assert answer.status_code in (200, 201), answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def parked(client: AsyncClient, name: str = CONSUMER) -> str:
+    """The id of a table whose next event is parked; of one more at each call."""
+    while True:
+        answer = await client.post(f"/api/consumers/{name}/fetch", json={"limit": 1000})
+        delivery = answer.json()
+        assert delivery["events"], "there is a table"
+        for event in delivery["events"]:
+            if "tableId" in event:
+                refused = {"lease": delivery["lease"], "position": event["position"]}
+                await client.post(f"/api/consumers/{name}/nack", json=refused)
+                return str(event["tableId"])
+        done = {"lease": delivery["lease"], "position": delivery["position"]}
+        await client.post(f"/api/consumers/{name}/ack", json=done)
+
+
+async def new_webhook(client: AsyncClient, **more: Any) -> dict[str, Any]:
+    """A webhook of the client's company, that nothing is sent to."""
+    given = {"url": "https://hooks.example.com/tables", "paused": True} | more
+    return made(await client.post("/api/webhooks", json=given))
+
+
 def key_id(token: str) -> str:
     """The id of a key, which is also that of the actor who comes with it."""
     return str(NewKey.parse(token).id)
@@ -37,11 +68,14 @@ async def one_of_each(client: AsyncClient, company: UUID) -> dict[str, str]:
     key = await new_key(client)
     table = await create(client)
     [event] = (await client.get("/api/events?limit=1")).json()
+    await new_consumer(client)
     return {
         "events": event["id"],
         "tables": table["id"],
         "workspaces": (await new_workspace(client))["id"],
         "keys": key["id"],
         "people": key["id"],
+        "consumers": await parked(client),
+        "webhooks": (await new_webhook(client))["id"],
         "companies": str(company),
     }

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -15,11 +15,13 @@ from psycopg import AsyncConnection
 from api.auth import RECHECK
 from api.event_hub import EventHub
 from api.roles import API_ROLE, as_role
+from application.event_feed import Wanted
 from application.event_store.session import Session
 from application.feed import feed_item, public_item, rfc3339
 from domain.recorded import Recorded, decode
 from tests.api.conftest import Service
 from tests.api.test_table_defs import assert_problem, create, path
+from tests.conftest import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -281,7 +283,7 @@ async def test_whoever_waits_before_the_hub_listens_does_not_make_it_read_the_pa
     conninfo = as_role(service.database, API_ROLE)
     session, head = WatchedSession(conninfo), await service.head()
     hub = EventHub(conninfo, session)
-    with hub.subscribed(service.ours, head) as subscription:
+    with hub.subscribed(Wanted(service.ours), head) as subscription:
         running = asyncio.create_task(hub.run())
         table = await create(client)
         [row] = await subscription.take(5)
@@ -290,3 +292,46 @@ async def test_whoever_waits_before_the_hub_listens_does_not_make_it_read_the_pa
     await session.close()
     assert str(row[1]) == table["id"]
     assert min(session.asked) >= head
+
+
+async def test_whoever_begins_to_wait_while_events_are_handed_over_is_told_to_read_again(
+    service: Service, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(client)
+    head, session = await service.head(), Session(as_role(service.database, API_ROLE))
+    hub, late = EventHub(as_role(service.database, API_ROLE), session), []
+    fetch = hub._fetch
+
+    async def fetch_slowly(ids: set[UUID], after: int, until: int) -> Any:
+        if service.theirs in ids:  # what is ours is handed over already
+            late.append((hub.position, hub.reach))
+        else:
+            waiting.enter_context(hub.subscribed(Wanted(service.theirs), 0))
+        return await fetch(ids, after, until)
+
+    monkeypatch.setattr(hub, "_fetch", fetch_slowly)
+    with contextlib.ExitStack() as waiting:
+        ours = waiting.enter_context(hub.subscribed(Wanted(service.ours), 0))
+        await hub._advance(head)
+        assert [row[0] for row in await ours.take(0)][-1] == head
+    await session.close()
+    [(position, reach)] = late
+    assert position == 0
+    assert reach == head
+
+
+async def test_nobody_is_woken_for_what_they_do_not_want(
+    service: Service, client: AsyncClient
+) -> None:
+    hub, head = service.app.state.services.hub, await service.head()
+    wanted = Wanted(service.ours, frozenset({"TableDef.Purged"}))
+    with hub.subscribed(wanted, head) as subscription:
+        await create(client)
+
+        async def seen() -> bool:
+            return bool(subscription.seen > head)
+
+        await eventually(seen)
+        assert not subscription.woken.is_set()
+        assert await subscription.take(0) == []
+        assert subscription.position == await service.head()

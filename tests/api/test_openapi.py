@@ -23,6 +23,7 @@ WAITING = {"If-None-Match", "Min-Position", "Prefer"}
 PAGE = WAITING | {"limit", "cursor", "state"}
 ONE = {"id", "state"} | WAITING
 NEW = IDEMPOTENT
+KEPT = NEW - {"Reason"}  # of what is no event
 COPY = IDEMPOTENT | {"id"}
 CHANGE = COPY | {"If-Match"}
 PARAMETERS = {
@@ -72,8 +73,52 @@ PARAMETERS = {
     "list_people": PAGE - {"Min-Position", "Prefer"},
     "erase_person": COPY - {"Reason"},
     "get_me": set(),
+    "list_consumers": {"If-None-Match"},
+    "put_consumer": KEPT | {"name"},
+    "get_consumer": {"name", "If-None-Match"},
+    "delete_consumer": KEPT | {"name"},
+    "seek_consumer": KEPT | {"name"},
+    "fetch_events": {"name"},
+    "acknowledge_events": {"name"},
+    "refuse_event": {"name"},
+    "list_parked": {"name", "limit", "cursor", "If-None-Match"},
+    "replay_all_parked": KEPT | {"name"},
+    "replay_parked": KEPT | {"name", "id"},
+    "drop_parked": KEPT | {"name", "id"},
+    "create_webhook": KEPT,
+    "list_webhooks": {"If-None-Match"},
+    "get_webhook": {"id", "If-None-Match"},
+    "change_webhook": KEPT | {"id"},
+    "delete_webhook": KEPT | {"id"},
+    "rotate_webhook_secret": KEPT | {"id"},
+    "list_deliveries": {"id", "limit", "cursor", "If-None-Match"},
+    "redeliver": KEPT | {"id", "delivery_id"},
+    "replay_events": KEPT | {"id"},
+    "test_webhook": {"id"},
 }
 STATUSES = {
+    "list_consumers": "200 304 401 403 422 429 500 503",
+    "put_consumer": "200 201 400 401 403 409 413 415 422 429 500 503",
+    "get_consumer": "200 304 401 403 404 422 429 500 503",
+    "delete_consumer": "200 204 401 403 404 422 429 500 503",
+    "seek_consumer": "200 400 401 403 404 409 413 415 422 429 500 503",
+    "fetch_events": "200 400 401 403 404 409 413 415 422 429 500 503",
+    "acknowledge_events": "204 400 401 403 404 409 413 415 422 429 500 503",
+    "refuse_event": "200 400 401 403 404 409 413 415 422 429 500 503",
+    "list_parked": "200 304 400 401 403 404 422 429 500 503",
+    "replay_all_parked": "200 204 401 403 404 422 429 500 503",
+    "replay_parked": "200 204 401 403 404 422 429 500 503",
+    "drop_parked": "200 204 401 403 404 422 429 500 503",
+    "create_webhook": "200 201 400 401 403 409 413 415 422 429 500 503",
+    "list_webhooks": "200 304 401 403 422 429 500 503",
+    "get_webhook": "200 304 401 403 404 422 429 500 503",
+    "change_webhook": "200 400 401 403 404 413 415 422 429 500 503",
+    "delete_webhook": "200 204 401 403 404 422 429 500 503",
+    "rotate_webhook_secret": "200 201 400 401 403 404 413 415 422 429 500 503",
+    "list_deliveries": "200 304 400 401 403 404 422 429 500 503",
+    "redeliver": "200 202 401 403 404 422 429 500 503",
+    "replay_events": "200 202 400 401 403 404 409 413 415 422 429 500 503",
+    "test_webhook": "200 401 403 404 422 429 500 503",
     "list_events": "200 304 401 403 409 422 429 500 503",
     "stream_events": "200 400 401 403 409 422 429 500 503",
     "get_event": "200 401 403 404 422 429 500 503",
@@ -241,11 +286,11 @@ def test_every_problem_of_the_catalogue_is_somewhere_in_the_document(
 
 def test_a_patch_is_shown_as_a_merge_patch_too(document: dict[str, Any]) -> None:
     patches = [path["patch"] for path in document["paths"].values() if "patch" in path]
-    assert len(patches) == 4
+    assert len(patches) == 5
     for patch in patches:
         content = patch["requestBody"]["content"]
         assert set(content) == {"application/json", "application/merge-patch+json"}
-    for name in ("TableChanges", "WorkspaceChange", "CompanyChange"):
+    for name in ("TableChanges", "WorkspaceChange", "CompanyChange", "WebhookChange"):
         changes = document["components"]["schemas"][name]
         assert "required" not in changes
         assert not any("default" in field for field in changes["properties"].values())

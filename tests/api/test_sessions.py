@@ -230,6 +230,10 @@ async def test_a_link_of_a_key_that_opens_nothing_opens_nothing(
 # What a session may do
 
 
+# For the platform; what is live is not purged; a lease that is not theirs; what was never sent.
+NOT_NOW = {"forbidden", "not-deleted", "lease-lost", "not-found"}
+
+
 async def test_every_write_of_a_browser_needs_the_token_of_its_session(
     service: Service, client: AsyncClient
 ) -> None:
@@ -252,9 +256,9 @@ async def test_every_write_of_a_browser_needs_the_token_of_its_session(
         for headers in wrong:
             answer = await operation.call(browser, named, headers=headers)
             assert_problem(answer, 403, "csrf")
-        answer = await operation.call(browser, named, DRY, right)
-        assert answer.status_code in (200, 403, 409)
-        assert answer.status_code == 200 or answer.json()["code"] in ("forbidden", "not-deleted")
+        dry = DRY if operation.takes("dryRun") else None
+        answer = await operation.call(browser, named, dry, right)
+        assert answer.status_code == 200 or answer.json()["code"] in NOT_NOW
     assert await service.kept() == before
 
 

@@ -61,6 +61,15 @@ def test_a_wrong_combination_is_one_clear_error(given: dict[str, str], complaint
     assert given.get("JWT_SECRET", SECRET) not in said
 
 
+@pytest.mark.parametrize(
+    "url", ["http://example.com", "nats://", "nats://a,b", "nats://ada:pa/ss@a", "nats://ada:p#s@a"]
+)
+def test_what_is_no_url_of_nats_is_refused_without_repeating_it(url: str) -> None:
+    said = start(NATS_URL=url)
+    refused = "give a nats or tls URL, or several with commas between"
+    assert said == f"Error: DYNAMIC_TABLES_NATS_URL: {refused}\n"
+
+
 @pytest.mark.parametrize("form", ["pem", "jwk"])
 def test_a_public_key_as_the_shared_secret_is_refused(form: str) -> None:
     key: Any = SIGNERS["RS256"].public_key()

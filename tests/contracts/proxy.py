@@ -20,12 +20,18 @@ SOCKET = ".s.PGSQL.5432"
 
 @dataclass
 class Line:
-    """One connection through the proxy; `loses_answers`: nothing comes back to the client."""
+    """One connection through the proxy.
+
+    `asked`: all that the client sent; `loses_answers`: nothing comes back to it; `frozen`:
+    nothing passes either way, and nobody is told.
+    """
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     answer: bytes = b""
+    asked: bytes = b""
     loses_answers: bool = False
+    frozen: bool = False
 
     def hang_up(self) -> None:
         """Let the client see a broken connection; the server does not see it yet."""
@@ -79,16 +85,25 @@ class Proxy:
         self._trouble: Trouble | None = None
         self._tasks = list[asyncio.Task[None]]()
         self._writers = list[asyncio.StreamWriter]()
+        self._lines = list[Line]()
 
     def next_message(self, trouble: Trouble) -> None:
         """What happens to the next message of any client."""
         self._trouble = trouble
+
+    def freeze(self, *asked: bytes) -> int:
+        """Let nothing pass any more where all of this was asked; returns on how many lines."""
+        lines = [line for line in self._lines if all(text in line.asked for text in asked)]
+        for line in lines:
+            line.frozen = True
+        return len(lines)
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until either side hangs up."""
         answers, server = await asyncio.open_unix_connection(self._server)
         line = Line(writer, server)
         self._writers += [writer, server]
+        self._lines.append(line)
         for way in (self._ask(line, reader), self._answer(line, answers)):
             self._tasks.append(asyncio.create_task(way))
 
@@ -105,6 +120,9 @@ class Proxy:
     async def _ask(self, line: Line, reader: asyncio.StreamReader) -> None:
         with suppress(OSError):
             while message := await reader.read(1_000_000):
+                if line.frozen:
+                    continue
+                line.asked += message
                 trouble, self._trouble = self._trouble, None
                 if trouble:
                     await trouble(line, message)
@@ -116,7 +134,7 @@ class Proxy:
         with suppress(OSError):
             while data := await answers.read(1_000_000):
                 line.answer += data
-                if not line.loses_answers:
+                if not (line.loses_answers or line.frozen):
                     line.client.write(data)
         line.client.close()
 

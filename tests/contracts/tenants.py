@@ -10,10 +10,15 @@ from psycopg import AsyncConnection
 from api import keys
 from api.keys import NewKey
 from api.migrations import READ_MODELS
-from api.roles import API_ROLE, as_role
+from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.sessions import BEGIN
+from application.consumers.consumer import Terms
+from application.consumers.delivery import Reader
+from application.consumers.registry import Definition, Place, define
 from application.event_store.session import Session
 from application.event_store.store import IdempotencyKey
+from application.webhooks import endpoints
+from application.webhooks.attempts import Answer, Attempt, Outcomes
 from domain.table_details import Details
 from projections.base import connect, live_schema
 from projections.follower import Follower
@@ -34,11 +39,18 @@ class Tenant:
     purged: UUID = field(init=False)
     key: UUID = field(init=False)
     session: UUID = field(default_factory=uuid4)
+    webhook: UUID = field(default_factory=uuid4)
+    delivery: UUID = field(default_factory=uuid4)
 
     @property
     def slug(self) -> str:
         """The slug of its first table, which was called `old-…` before."""
         return f"{self.name.lower()}-first"
+
+    @property
+    def consumer(self) -> str:
+        """The name of its consumer."""
+        return f"{self.name.lower()}-copy"
 
     @property
     def marks(self) -> set[str]:
@@ -63,6 +75,7 @@ async def furnish(url: str) -> Tenants:
         for tenant in (ours, theirs):
             await _settle(world, tenant)
             await _let_in(world, tenant)
+            await _follow(world, tenant)
         for model in READ_MODELS:
             schema = live_schema(model)
             async with await connect(world.conninfo, schema) as connection:
@@ -94,6 +107,27 @@ async def _let_in(world: World, tenant: Tenant) -> None:
     session = Session(as_role(world.database, API_ROLE))
     await session.fetch(BEGIN, (tenant.session, tenant.key, 1.0))
     await session.close()
+
+
+async def _follow(world: World, tenant: Tenant) -> None:
+    """A consumer of which a table is parked, and a webhook with an attempt and a replay."""
+    now = datetime.now(UTC)
+    async with await AsyncConnection.connect(
+        as_role(world.database, PROJECTOR_ROLE), autocommit=True
+    ) as connection:
+        wanted = Definition(tenant.id, tenant.consumer, Terms(max_attempts=1), tenant.id, Place(0))
+        consumer, _ = await define(connection, wanted, uuid4())
+        delivery = await Reader(connection, consumer).fetch(tenant.id, 1)
+        assert delivery
+        await Reader(connection, consumer).nack(delivery.lease, delivery.position, tenant.name)
+        url = endpoints.Wanted(f"https://{tenant.name}.example.com", tenant.name)
+        endpoint = await endpoints.add(
+            connection, tenant.webhook, tenant.id, tenant.id, url, Place(0)
+        )
+        answer = Answer(None, tenant.name)
+        attempt = Attempt(tenant.delivery, delivery.rows[0], now, 1, answer)
+        await Outcomes(connection, endpoint, now).keep(attempt)
+        await endpoints.replay(connection, endpoint, uuid4(), tenant.id, 0, delivery.position)
 
 
 def rows_of(count: int, company: UUID, prefix: str) -> list[dict[str, Any]]:

@@ -92,7 +92,7 @@ LETTING_IN = {
     "find_keys", "find_sessions", "note_use", "begin_session", "end_session", "use_sign_in_code",
     "remember",
 }  # fmt: skip
-DEFINERS = APPENDING | LETTING_IN | {"head"}
+DEFINERS = APPENDING | LETTING_IN | {"head", "position_before"}
 RIGHTS = """
 SELECT n.nspname || '.' || c.relname, string_agg(lower(privilege), ' ' ORDER BY privilege)
   FROM pg_class c
@@ -187,7 +187,10 @@ def test_a_role_has_the_rights_it_needs_and_no_other(
     ("role", "functions"),
     [
         (API_ROLE, DEFINERS),
-        (PROJECTOR_ROLE, APPENDING | {"isolate"}),  # it sends commands, and makes read models
+        (
+            PROJECTOR_ROLE,
+            APPENDING | {"isolate", "head"},
+        ),  # commands, read models
         (ADMIN_ROLE, DEFINERS),
         ("pg_monitor", set()),  # as anybody else
     ],

@@ -18,8 +18,10 @@ from api.bootstrap import KEYSET_PLANS
 from api.directory import PEOPLE
 from api.key_ring import KEYS
 from api.roles import API_ROLE, as_role
+from application.consumers import consumer
 from application.event_store import postgres
 from application.event_store.session import ACT_AS, companies, scoped
+from application.webhooks import deliveries, endpoints
 from domain.containers import workspace_aggregate
 from projections.keyset import Listing
 from projections.table_def_queries import Filter, Sort, by_id_params, list_params
@@ -160,6 +162,20 @@ IN_A_TRANSACTION = {
     "FORGET_LABEL": (directory.FORGET_LABEL, lambda t: {"id": t.key}),
     "REVOKE": (key_ring.REVOKE, lambda t: (t.id, t.key)),
     "RETIRE": (key_ring.RETIRE, lambda t: (1.0, t.key)),
+    "consumer": (consumer.FIND, lambda t: {"name": t.consumer}),
+    "webhook": (endpoints.FIND, lambda t: {"id": t.webhook}),
+    "delivery": (
+        deliveries.ONE,
+        lambda t: {"id": t.delivery, "endpoint_id": t.webhook},
+    ),
+    "deliveries": (
+        deliveries.PAGE,
+        lambda t: {"before": deliveries.LAST, "limit": 9, "endpoint_id": t.webhook},
+    ),
+    "ROTATE": (
+        endpoints.ROTATE,
+        lambda t: {"id": t.webhook, "overlap": 1, "secret": b"", "by": t.id},
+    ),
 }
 
 

@@ -21,7 +21,7 @@ from tests.contracts.tenants import Tenants
 
 pytestmark = pytest.mark.anyio
 
-SCHEMAS = ["event_store", "access", *map(live_schema, READ_MODELS)]
+SCHEMAS = ["event_store", "access", "consumers", "webhooks", *map(live_schema, READ_MODELS)]
 # Of no company; nobody but the owner, or for the first two the processes, may look into them.
 COMMON = {
     "event_store.topics",

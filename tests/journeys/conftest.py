@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.journeys.nats_server import NatsServer
 from tests.journeys.processes import Serve
 
 
@@ -50,3 +51,11 @@ def login(blank: str) -> Iterator[str]:
         yield make_conninfo(blank, user=name)
     with psycopg.connect(blank, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"DROP ROLE {name}")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A NATS server in which nothing was ever published."""
+    server = NatsServer(tmp_path / "jetstream")
+    yield server
+    server.kill()

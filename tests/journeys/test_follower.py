@@ -57,14 +57,14 @@ class Copy:
         self.file = folder / "copy.sqlite"
         self.log = folder / "follower.log"
         self._command = [sys.executable, str(ROOT / "examples/follower.py"), address, self.file]
-        self._environment = {"DYNAMIC_TABLES_KEY": key}
+        self._environment = {"FOLLOWER_KEY": key}
         self.process: subprocess.Popen[bytes] | None = None
 
     def once(self, key: str | None = None) -> subprocess.CompletedProcess[str]:
         """Follow until it has all there is."""
         return subprocess.run(
             [*self._command, "--once"],
-            env=self._environment | ({} if key is None else {"DYNAMIC_TABLES_KEY": key}),
+            env=self._environment | ({} if key is None else {"FOLLOWER_KEY": key}),
             capture_output=True,
             text=True,
             timeout=60,
@@ -369,7 +369,7 @@ def test_a_key_that_is_not_accepted_is_told_in_one_line(service: Serve, copy: Co
     for key, status in (("dtk_wrong", 401), (viewer, 403)):
         told = copy.once(key)
         assert (told.returncode, told.stdout) == (4, "")
-        assert re.fullmatch(rf"{status} .* Set DYNAMIC_TABLES_KEY to a key of .*\n", told.stderr)
+        assert re.fullmatch(rf"{status} .* Set FOLLOWER_KEY to a key of .*\n", told.stderr)
     assert copy.once("").returncode == 2
 
 

@@ -1,0 +1,96 @@
+"""A page of the service follows what happens with the browser's own `EventSource`."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, Request, sync_playwright
+
+from tests.journeys.processes import Serve, until
+
+CHROMIUM = shutil.which("chromium")
+STREAM = "/api/events/stream"
+CREATED = "dynamic-tables.table-def.created.v1"
+FOLLOW = """
+([address, types]) => {
+  window.seen = []
+  window.source = new EventSource(address)
+  for (const type of types)
+    source.addEventListener(type, event => seen.push(
+      {type: event.type, id: event.lastEventId, data: JSON.parse(event.data)}))
+}
+"""
+OPEN = "source.readyState === EventSource.OPEN"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: chromium)")
+
+
+@pytest.fixture
+def service(data: Path) -> Iterator[Serve]:
+    with Serve(data, "--demo") as running:
+        yield running
+
+
+@pytest.fixture
+def page(service: Serve) -> Iterator[Page]:
+    """A page of the service in the browser of somebody who signed in by the link of the demo."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(service.output[3].removeprefix("Sign in "))
+        assert "You are signed in" in page.content()
+        page.goto(f"{service.address}/docs")  # whose scripts may connect
+        yield page
+        browser.close()
+
+
+def create(service: Serve, count: int) -> list[dict[str, Any]]:
+    """What happens, as the feed has it, when a client with a key creates that many tables."""
+    with service.client() as client:
+        for number in range(count):
+            answer = client.post("/api/tables", json={"name": f"T {number}"})
+            assert answer.status_code == 201
+        after = int(answer.headers["event-position"]) - count
+        return client.get("/api/events", params={"after": after}).json()
+
+
+def seen(page: Page, wanted: list[dict[str, Any]]) -> None:
+    """Fails unless the page has been told of exactly this, within a second of the last of it."""
+    page.wait_for_function("count => seen.length >= count", arg=len(wanted), timeout=1000)
+    assert page.evaluate("seen") == [
+        {"type": item["type"], "id": item["position"], "data": item} for item in wanted
+    ]
+
+
+def test_a_page_is_told_within_a_second_and_resumes_by_itself(service: Serve, page: Page) -> None:
+    asked: list[Request] = []
+    page.on("request", lambda request: asked.append(request))  # noqa: PLW0108  # takes no builtin
+    page.evaluate(FOLLOW, [STREAM, [CREATED]])
+    page.wait_for_function(OPEN)
+    happened = create(service, 3)
+    seen(page, happened)
+
+    [worker] = service.children("-m api worker")
+    os.kill(worker, signal.SIGKILL)
+    page.wait_for_function(f"!({OPEN})")
+    until(lambda: answers(service), 10, "another worker answers")
+    happened += create(service, 3)
+    page.wait_for_function(OPEN)
+    seen(page, happened)
+    resumed = [each.all_headers().get("last-event-id") for each in asked if STREAM in each.url]
+    assert (resumed[0], resumed[-1]) == (None, happened[2]["position"])
+    happened += create(service, 1)
+    seen(page, happened)
+
+
+def answers(service: Serve) -> bool:
+    try:
+        with service.client() as client:
+            return client.get("/livez").status_code == 200
+    except httpx.HTTPError:
+        return False
