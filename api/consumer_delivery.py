@@ -1,6 +1,7 @@
 """Reading as a consumer over HTTP: events under a lease, and what became of them."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from application.consumers.consumer import Consumer as Consuming
 from application.consumers.delivery import Delivery, Reader, backoff
 from application.event_feed import Wanted
 
+LONGEST_SEARCH = 5.0  # seconds, among events that are not wanted
 POLL = 1.0  # seconds; leases end and refused events are due without anybody telling
 
 router = APIRouter(
@@ -50,11 +52,16 @@ async def fetch_events(
     """Take the next events of a partition that nobody else reads, for the time of a lease."""
     company_id, owner = call.caller.company_id, call.caller.actor_id
 
-    async def run(connection: Connection, consumer: Consuming) -> Delivery | None:
-        return await Reader(connection, consumer).fetch(owner, wanted.limit)
+    async def run(connection: Connection, consumer: Consuming) -> tuple[Delivery | None, bool]:
+        reader = Reader(connection, consumer)
+        return await reader.fetch(owner, wanted.limit), reader.is_through
 
     async def fetch() -> Delivery | None:
-        return await with_consumer(call, name, run, "share")  # its terms stay as they are
+        until = time.monotonic() + LONGEST_SEARCH
+        while True:
+            found, is_through = await with_consumer(call, name, run, "share")  # on the same terms
+            if found or is_through or time.monotonic() > until:
+                return found
 
     delivery = await fetch()
     if delivery is None and wanted.wait:

@@ -227,12 +227,14 @@ class _Handout:
 class Reader:
     """Whoever deals with the events of a consumer, in a transaction of theirs.
 
-    `now`: the moment to decide by; None = the database's own clock.
+    `now`: the moment to decide by; None = the database's own clock. `is_through`: whether the last
+    fetch looked at all there is; if not, the next one goes on from there.
     """
 
     def __init__(
         self, connection: Connection, consumer: Consumer, now: datetime | None = None
     ) -> None:
+        self.is_through = True
         self._connection = connection
         self._consumer = consumer
         self._params = {
@@ -349,6 +351,8 @@ class Reader:
             scanned = last or scanned
             if count < SCAN:
                 break
+        else:
+            self.is_through = False
         if scanned > position:
             await self._move(named["partition"], scanned)
         return _Handout((), scanned)
