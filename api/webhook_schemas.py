@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -47,7 +47,7 @@ Url = Annotated[
     ),
 ]
 Description = Annotated[
-    Annotated[str, BeforeValidator(plain_text)] | None,
+    Annotated[str, AfterValidator(plain_text)] | None,
     Field(max_length=1000, description="What it is for.", examples=["The warehouse"]),
 ]
 TableId = Annotated[
@@ -107,7 +107,7 @@ class ReplayRange(Body):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.until <= self.after:
-            raise PydanticCustomError("out-of-range", "until must be above after")
+            raise PydanticCustomError("out-of-order", "until must be above after")
         return self
 
 

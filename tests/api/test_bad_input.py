@@ -111,7 +111,7 @@ async def test_every_body_is_looked_at_before_anything_is_done(
         if operation.schema is None:
             continue
         caller = platform if "companies:write" in operation.scopes else client
-        address = operation.path.replace("{id}", str(uuid4()))
+        address = operation.path.replace("{id}", str(uuid4())).replace("{name}", "copy")
 
         async def sent(
             body: bytes,
