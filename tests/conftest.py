@@ -32,6 +32,11 @@ TEMPLATE = "dynamic_tables_template"
 _numbers = count(1)
 
 
+def sized(short: int, long: int) -> int:
+    """How much of something: `LONG_TESTS=1` runs them at full length, which takes minutes more."""
+    return long if os.environ.get("LONG_TESTS") else short
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

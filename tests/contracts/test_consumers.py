@@ -16,7 +16,7 @@ from application.consumers.registry import Place
 from application.errors import LeaseLost, NotDelivered
 from application.event_feed import Rewound
 from domain.errors import NotFound
-from tests.conftest import cloned
+from tests.conftest import cloned, sized
 from tests.contracts.consuming import Company, connect, tables
 
 pytestmark = pytest.mark.anyio
@@ -405,7 +405,7 @@ STEPS = st.one_of(
 
 
 @settings(
-    max_examples=80,
+    max_examples=sized(40, 1_000),
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -15,7 +15,7 @@ from application.consumers.registry import Place
 from application.webhooks import endpoints
 from application.webhooks.attempts import JITTER, SCHEDULE, Answer, Message, patience
 from application.webhooks.signing import shown
-from tests.conftest import cloned, eventually
+from tests.conftest import cloned, eventually, sized
 from tests.contracts.sending import BROKEN, OK, SILENT, URL, Publisher, Receiver, publishing
 
 pytestmark = pytest.mark.anyio
@@ -630,7 +630,7 @@ STEPS = st.one_of(
 
 
 @settings(
-    max_examples=25,
+    max_examples=sized(12, 200),
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

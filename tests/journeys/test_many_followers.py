@@ -18,14 +18,14 @@ from api.roles import API_ROLE, as_role
 from application.event_store.postgres import PostgresEventStore
 from domain.table_def import TableDef
 from domain.table_details import Details
-from tests.conftest import eventually
+from tests.conftest import eventually, sized
 from tests.contracts.commands import command, context, uuid7
 from tests.journeys.workers import Worker, connections, worker
 from tests.streams import Stream
 
 pytestmark = pytest.mark.anyio
 
-STALLED = 300  # 2,000 take half a minute, and cost no more each
+STALLED = sized(150, 2_000)
 PATIENCE = 2.0  # seconds of the process
 BEFORE, MEANWHILE, SIZE = 100, 200, 2_000  # events, and characters in each
 EACH = 400_000  # bytes of memory that one who does not read may cost

@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from api.embedded_postgres import attach, revive
+from tests.conftest import sized
 from tests.journeys.nats_server import STREAM, NatsServer
 from tests.journeys.processes import run, until
 from tests.journeys.publishing import (
@@ -85,7 +86,7 @@ def test_a_publisher_killed_at_random_leaves_no_gap_and_nothing_twice(
     write(database)
     with Publisher(tmp_path, database, server).at_work() as publisher:
         with writers(database):
-            for kill in range(1, 11):
+            for kill in range(1, 1 + sized(4, 10)):
                 time.sleep(random.random() * 0.5)
                 publisher.kill()
                 publisher.start()
@@ -99,7 +100,7 @@ def test_a_nats_server_killed_at_random_gets_what_it_lacks(
     write(database)
     with Publisher(tmp_path, database, server).at_work() as publisher:
         with writers(database):
-            for kill in range(1, 6):
+            for kill in range(1, 1 + sized(2, 5)):
                 time.sleep(0.2 + random.random())
                 server.kill()
                 until(lambda kill=kill: publisher.said("starts again") >= 1, 15, "it noticed")

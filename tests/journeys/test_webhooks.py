@@ -17,10 +17,11 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from tests.conftest import sized
 from tests.journeys.processes import Serve, until
 
 WRITERS, TABLES, RENAMES = 4, 5, 19  # 400 events: a table is made, then renamed
-KILLS = 8
+KILLS = sized(4, 8)
 SEED = 20261122
 
 
