@@ -81,7 +81,8 @@ async def test_only_what_it_wants_is_handed_out(client: AsyncClient) -> None:
     delivery = await fetch(client)
     assert positions(delivery) == [wanted]
     assert delivery["position"] == last, "up to where there is nothing else"
-    await ack(client, delivery)
+    await ack(client, delivery, wanted)
+    assert (await shown(client))["position"] == last
     await happened(client, other, "C")
     assert is_empty(await fetch(client))
     now = await shown(client)

@@ -169,6 +169,19 @@ async def test_a_part_of_what_waited_can_be_refused_again(client: AsyncClient) -
     assert item["position"] == later
 
 
+async def test_what_was_refused_and_is_dealt_with_now_is_not_counted_any_more(
+    client: AsyncClient,
+) -> None:
+    await put(client)
+    table = await create(client)
+    one = await happened(client, table, "A")
+    await refused(client, await fetch(client), retryAfterSeconds=0)
+    delivery = await fetch(client)
+    await ack(client, delivery, delivery["events"][0]["position"])
+    [item] = await listed(client)
+    assert (item["attempts"], positions(delivery)[-1]) == (0, one)
+
+
 async def test_what_is_dropped_never_comes_and_the_next_does(client: AsyncClient) -> None:
     await put(client, maxAttempts=1)
     table, _ = await parked(client)

@@ -108,6 +108,60 @@ async def test_what_was_not_handed_out_is_not_acknowledged(company: Company) -> 
         await company.nack(delivery.lease, later)
 
 
+async def only_these_are_refused(company: Company, *given: int) -> None:
+    """What comes next is these; none that lies between them can be refused."""
+    delivery = await company.fetch()
+    assert delivery
+    assert tuple(row[0] for row in delivery.rows) == given
+    for position in set(range(given[-1])) - set(given):
+        with pytest.raises(NotDelivered):
+            await company.nack(delivery.lease, position)
+    assert await company.nack(delivery.lease, given[-1], after=0) == 1
+
+
+async def test_what_it_does_not_want_is_not_refused(company: Company) -> None:
+    table, other = company.tables[:2]
+    await company.define(Terms(frozenset({"TableDef.Renamed"}), table), Place())
+    await company.append(table, "TableDef.Deleted")
+    await company.append(other)
+    await only_these_are_refused(company, await company.append(table))
+
+
+async def test_what_is_somebody_else_s_share_is_not_refused(company: Company) -> None:
+    await company.define(Terms(partitions=2), Place())
+    first, _, second = [await company.append(company.tables[number]) for number in (0, 1, 0)]
+    await only_these_are_refused(company, first, second)
+
+
+async def test_what_is_held_back_is_not_refused_with_the_rest(company: Company) -> None:
+    await company.define(Terms(max_attempts=1), Place())
+    held, other = company.tables[:2]
+    one, two = await company.append(held), await company.append(other)
+    delivery = await company.fetch()
+    assert delivery
+    await company.nack(delivery.lease, one)
+    await company.append(held)
+    await only_these_are_refused(company, two, await company.append(other))
+
+
+async def test_what_is_tried_again_is_acknowledged_in_parts_and_never_moves_back(
+    company: Company,
+) -> None:
+    await company.define(Terms(max_attempts=1))
+    positions = [await company.append(company.tables[0]) for _ in range(3)]
+    delivery = await company.fetch()
+    assert delivery
+    await company.nack(delivery.lease, positions[0])
+    assert await company.drain() == []
+    await company.replay(company.tables[0])
+    again = await company.fetch()
+    assert again
+    for position in (positions[1], positions[0]):
+        await company.ack(again.lease, position)
+    company.later(LEASE)
+    assert await company.drain() == [[positions[2]]]
+
+
 async def test_a_refused_event_holds_back_its_own_table_alone(company: Company) -> None:
     await company.define(Terms(max_attempts=2))
     ours, theirs = company.tables[:2]
@@ -171,6 +225,50 @@ async def test_each_partition_has_its_tables_and_a_reader_of_its_own(company: Co
     assert sorted(row[0] for each in (one, two) for row in each.rows) == positions
     assert {row[1].bytes[15] % 2 for row in one.rows} == {one.partition}
     assert await company.fetch() is None
+
+
+async def test_the_partition_that_is_most_behind_comes_first(company: Company) -> None:
+    await company.define(Terms(partitions=2))
+    ahead, behind = company.tables[:2]
+    for table in (ahead, behind):
+        await company.append(table)
+    delivery = await company.fetch()
+    assert delivery
+    await company.ack(delivery.lease, delivery.position)
+    for _ in range(2):
+        await company.append(ahead)
+    found = await company.fetch()
+    assert found
+    assert found.partition == 1 - delivery.partition
+
+
+async def test_what_is_tried_again_ends_where_the_others_are_and_nothing_comes_twice(
+    company: Company,
+) -> None:
+    await company.define(Terms())
+    table = company.tables[0]
+    one = await company.append(table)
+    delivery = await company.fetch()
+    assert delivery
+    await company.nack(delivery.lease, one, after=5)
+    assert await company.drain() == []
+    two = await company.append(table)
+    company.later(5)
+    assert await company.drain() == [[one], [two]]
+
+
+async def test_only_what_is_wanted_is_tried_again(company: Company) -> None:
+    await company.define(Terms(frozenset({"TableDef.Renamed"})))
+    table = company.tables[0]
+    one = await company.append(table)
+    delivery = await company.fetch()
+    assert delivery
+    await company.nack(delivery.lease, one, after=5)
+    await company.append(table, "TableDef.Deleted")
+    two = await company.append(table)
+    assert await company.drain() == []
+    company.later(5)
+    assert await company.drain() == [[one, two]]
 
 
 async def test_only_what_is_wanted_is_handed_out_and_the_rest_is_passed_over(
