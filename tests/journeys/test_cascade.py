@@ -22,7 +22,7 @@ from domain.table_details import Details
 from tests.conftest import sized
 from tests.journeys.processes import Serve, run
 
-MANY = sized(2_000, 10_000)
+MANY = sized(5_000, 10_000)
 DELETED_BEFORE = 3
 COUNT = """
 SELECT count(*), count(DISTINCT table_id),
