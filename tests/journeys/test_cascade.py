@@ -19,10 +19,9 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
 from domain.table_details import Details
-from tests.conftest import sized
 from tests.journeys.processes import Serve, run
 
-MANY = sized(5_000, 10_000)
+MANY = 10_000
 DELETED_BEFORE = 3
 COUNT = """
 SELECT count(*), count(DISTINCT table_id),
