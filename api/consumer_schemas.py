@@ -17,7 +17,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from api.event_schemas import TOPICS, After
-from api.schemas import Part, digits
+from api.schemas import Part
 from api.tenancy_schemas import whole
 from api.views import EXAMPLE_ID
 from domain.values import plain_text
@@ -174,17 +174,3 @@ class Seek(Body):
         if (self.position is None) == (self.time is None):
             raise PydanticCustomError("required", "give either a position or a time")
         return self
-
-
-class ParkedQuery(Part):
-    """The query of what is parked."""
-
-    limit: Annotated[int, BeforeValidator(digits)] = Field(
-        50, ge=1, le=200, description="The most items on one page.", examples=[50]
-    )
-    cursor: str | None = Field(
-        None,
-        description="`nextCursor` of the page before.",
-        max_length=4000,
-        examples=["KD4tX0b6c2f1e"],
-    )

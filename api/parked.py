@@ -8,9 +8,6 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.answers import keeps, reads
-from api.consumer_schemas import (
-    ParkedQuery,
-)
 from api.consumer_views import (
     ConsumerRehearsal,
     ParkedPage,
@@ -21,6 +18,7 @@ from api.endpoint import Call, Endpoint
 from api.orders import Connection
 from api.reading import after, page_answer
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
+from api.tenancy_schemas import CursorQuery
 from api.views import EXAMPLE_ID
 from application.consumers import held
 from application.consumers.consumer import Consumer as Consuming
@@ -44,7 +42,7 @@ router = APIRouter(
 async def list_parked(
     call: Call,
     name: Name,
-    query: Annotated[ParkedQuery, Query()],
+    query: Annotated[CursorQuery, Query()],
     headers: Annotated[CacheHeaders, Header()],
 ) -> Response:
     """List the tables of which an event was refused: it is tried again, or they are parked."""

@@ -32,8 +32,8 @@ def _example(example: dict[str, Any]) -> ConfigDict:
     return ConfigDict(populate_by_name=False, json_schema_extra={"examples": [example]})
 
 
-class PageQuery(Part):
-    """The query of a list."""
+class CursorQuery(Part):
+    """The query of a list, page by page."""
 
     limit: Annotated[int, BeforeValidator(digits)] = Field(
         50, ge=1, le=200, description="The most items on one page.", examples=[50]
@@ -44,6 +44,11 @@ class PageQuery(Part):
         max_length=4000,
         examples=["KD4tX0b6c2f1e"],
     )
+
+
+class PageQuery(CursorQuery):
+    """The same for a list that has what is gone, too."""
+
     state: State = Field(
         "active", description="`deleted` are also those removed, revoked or erased.",
         examples=["active"],

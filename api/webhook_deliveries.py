@@ -11,7 +11,6 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.answers import BODY, EVERY, failures, found, keeps, reads
-from api.consumer_schemas import ParkedQuery
 from api.consuming import JSON, replayed
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
@@ -19,6 +18,7 @@ from api.ids import new_id
 from api.orders import Connection, carry_out, is_repeated, order
 from api.reading import after, page_answer
 from api.schemas import CacheHeaders, KeyHeaders, Part, WriteQuery
+from api.tenancy_schemas import CursorQuery
 from api.views import EXAMPLE_ID
 from api.webhook_schemas import ReplayRange
 from api.webhook_views import DeliveryPage, TestResult, Webhook, WebhookRehearsal, delivery_view
@@ -50,7 +50,7 @@ router = APIRouter(
 async def list_deliveries(
     call: Call,
     id: WebhookId,
-    query: Annotated[ParkedQuery, Query()],
+    query: Annotated[CursorQuery, Query()],
     headers: Annotated[CacheHeaders, Header()],
 ) -> Response:
     """List what was sent in the last 30 days, newest first, and what came of it."""
