@@ -395,6 +395,19 @@ async def test_what_is_dealt_with_is_not_refused(client: AsyncClient) -> None:
     answer = await nack(client, delivery, 0)
     [error] = assert_problem(answer, 422, "validation")["errors"]
     assert (error["pointer"], error["code"]) == ("/position", "not-delivered")
+    await ack(client, delivery)
+    assert_problem(await nack(client, delivery, 1), 409, "lease-lost")
+
+
+async def test_what_is_not_wanted_any_more_is_not_tried_again(client: AsyncClient) -> None:
+    table, other = await create(client), await create(client)
+    for terms in ({"tableId": other["id"]}, {"types": [f"{PUBLIC}deleted.v1"]}):
+        await put(client)
+        await happened(client, table, str(terms))
+        await refused(client, await fetch(client), retryAfterSeconds=0)
+        assert (await client.put(COPY, json=terms)).status_code == 200
+        assert await drained(client) == []
+        assert (await shown(client))["retrying"] == 0
 
 
 # Waited for
