@@ -116,6 +116,20 @@ async def test_each_reader_has_a_partition(client: AsyncClient) -> None:
         assert remainders == {delivery["partition"]}
 
 
+async def test_nothing_is_handed_out_on_terms_that_are_changed_just_now(
+    client: AsyncClient, sql: AsyncConnection
+) -> None:
+    """Somebody would be given a share of partitions that are no more, and pass over the rest."""
+    await put(client)
+    position = await happened(client)
+    async with sql.transaction():
+        await sql.execute("SELECT FROM consumers.consumers FOR UPDATE")
+        fetching = asyncio.create_task(fetch(client))
+        await asyncio.sleep(0.1)
+        assert not fetching.done()
+    assert positions(await fetching) == [position]
+
+
 async def test_what_is_no_wish(client: AsyncClient) -> None:
     await put(client)
     wrong: list[tuple[Json, dict[str, str]]] = [
