@@ -450,7 +450,7 @@ async def test_who_waits_is_woken_by_an_event(client: AsyncClient) -> None:
         took.append(ended - began)
         assert positions(delivery) == [position]
         await ack(client, delivery)
-    assert min(took) < 0.1, took
+    assert min(took) < 0.3, took
 
 
 async def test_nobody_is_woken_by_what_they_do_not_want(
@@ -554,7 +554,7 @@ async def test_a_process_that_stops_lets_go_whoever_waits(
         second.state.services.hub.stop()
         delivery, ended = await asyncio.wait_for(woken, 3)
         assert is_empty(delivery)
-        assert ended - began < 0.5
+        assert ended - began < 0.9
         assert is_empty(await asyncio.wait_for(fetch(caller, wait=30), 1))
 
 
@@ -568,4 +568,4 @@ async def test_events_of_another_process_wake_too(service: Service, client: Asyn
         began = time.monotonic()
         delivery, ended = await asyncio.wait_for(woken, 5)
     assert positions(delivery) == [position]
-    assert ended - began < 0.5
+    assert ended - began < 0.9
