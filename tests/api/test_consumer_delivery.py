@@ -116,6 +116,20 @@ async def test_each_reader_has_a_partition(client: AsyncClient) -> None:
         assert remainders == {delivery["partition"]}
 
 
+async def test_nothing_is_handed_out_on_terms_that_are_changed_just_now(
+    client: AsyncClient, sql: AsyncConnection
+) -> None:
+    """Somebody would be given a share of partitions that are no more, and pass over the rest."""
+    await put(client)
+    position = await happened(client)
+    async with sql.transaction():
+        await sql.execute("SELECT FROM consumers.consumers FOR UPDATE")
+        fetching = asyncio.create_task(fetch(client))
+        await asyncio.sleep(0.1)
+        assert not fetching.done()
+    assert positions(await fetching) == [position]
+
+
 async def test_what_is_no_wish(client: AsyncClient) -> None:
     await put(client)
     wrong: list[tuple[Json, dict[str, str]]] = [
@@ -395,6 +409,19 @@ async def test_what_is_dealt_with_is_not_refused(client: AsyncClient) -> None:
     answer = await nack(client, delivery, 0)
     [error] = assert_problem(answer, 422, "validation")["errors"]
     assert (error["pointer"], error["code"]) == ("/position", "not-delivered")
+    await ack(client, delivery)
+    assert_problem(await nack(client, delivery, 1), 409, "lease-lost")
+
+
+async def test_what_is_not_wanted_any_more_is_not_tried_again(client: AsyncClient) -> None:
+    table, other = await create(client), await create(client)
+    for terms in ({"tableId": other["id"]}, {"types": [f"{PUBLIC}deleted.v1"]}):
+        await put(client)
+        await happened(client, table, str(terms))
+        await refused(client, await fetch(client), retryAfterSeconds=0)
+        assert (await client.put(COPY, json=terms)).status_code == 200
+        assert await drained(client) == []
+        assert (await shown(client))["retrying"] == 0
 
 
 # Waited for
@@ -423,7 +450,7 @@ async def test_who_waits_is_woken_by_an_event(client: AsyncClient) -> None:
         took.append(ended - began)
         assert positions(delivery) == [position]
         await ack(client, delivery)
-    assert min(took) < 0.1, took
+    assert min(took) < 0.3, took
 
 
 async def test_nobody_is_woken_by_what_they_do_not_want(
@@ -527,7 +554,7 @@ async def test_a_process_that_stops_lets_go_whoever_waits(
         second.state.services.hub.stop()
         delivery, ended = await asyncio.wait_for(woken, 3)
         assert is_empty(delivery)
-        assert ended - began < 0.5
+        assert ended - began < 0.9
         assert is_empty(await asyncio.wait_for(fetch(caller, wait=30), 1))
 
 
@@ -541,4 +568,4 @@ async def test_events_of_another_process_wake_too(service: Service, client: Asyn
         began = time.monotonic()
         delivery, ended = await asyncio.wait_for(woken, 5)
     assert positions(delivery) == [position]
-    assert ended - began < 0.5
+    assert ended - began < 0.9

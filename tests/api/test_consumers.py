@@ -81,15 +81,19 @@ async def test_one_that_exists_gets_other_terms_and_goes_on_where_it_is(
     client: AsyncClient,
 ) -> None:
     made = await put(client)
-    await create(client)
+    table = await create(client)
+    terms = {
+        "types": [RENAMED], "tableId": table["id"], "leaseSeconds": 5, "maxAttempts": 1,
+        "partitions": 3,
+    }  # fmt: skip
     await drained(client)
     before = await shown(client)
-    terms = {"types": [RENAMED], "leaseSeconds": 5, "maxAttempts": 1, "start": "0"}
-    answer = await client.put(COPY, json=terms)
+    answer = await client.put(COPY, json=terms | {"start": "0"})
     changed = answer.json()
     assert answer.status_code == 200
     assert "location" not in answer.headers
-    assert (changed["types"], changed["leaseSeconds"], changed["maxAttempts"]) == ([RENAMED], 5, 1)
+    assert changed == changed | terms
+    assert changed == await shown(client)
     assert changed["position"] == before["position"] == before["head"]
     assert (changed["createdBy"], changed["createdAt"]) == (made["createdBy"], made["createdAt"])
     beyond = await client.put(COPY, json={"start": "9" * 18})

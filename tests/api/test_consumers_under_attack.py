@@ -221,7 +221,7 @@ async def test_three_hundred_who_wait_hold_no_connection_and_hold_up_nobody(
     for _ in range(20):
         began = time.monotonic()
         assert (await client.get("/api/consumers")).status_code == 200
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 1.5
         row = await (await sql.execute(CONNECTIONS)).fetchone()
         assert row
         assert (row[0] < 25, row[1]) == (True, 0)
@@ -230,7 +230,7 @@ async def test_three_hundred_who_wait_hold_no_connection_and_hold_up_nobody(
     began = time.monotonic()
     position = await happened(client)
     done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 1.5
     assert [positions(task.result()) for task in done] == [[position]]
     found = [delivery for delivery in await asyncio.gather(*waiting) if not is_empty(delivery)]
     assert len(found) == 1, "one reader at a time"

@@ -155,6 +155,26 @@ async def test_all_that_is_parked_comes_again_in_order(client: AsyncClient) -> N
     assert (await client.post(f"{PARKED}/replay")).status_code == 204, "nothing waits any more"
 
 
+async def test_what_is_parked_for_another_consumer_stays_so(client: AsyncClient) -> None:
+    other = "/api/consumers/other"
+    await put(client, maxAttempts=2)
+    await put(client, other, maxAttempts=1)
+    table = await create(client)
+    theirs = (await client.post(f"{other}/fetch")).json()
+    said = {"lease": theirs["lease"], "position": theirs["position"]}
+    assert (await client.post(f"{other}/nack", json=said)).json()["parked"]
+    assert await listed(client) == []
+    for attempt in (1, 2):
+        became = await refused(client, await fetch(client), retryAfterSeconds=0)
+        assert became["attempts"] == attempt
+    assert (await client.post(f"{PARKED}/replay")).status_code == 204
+    assert (await client.get(f"{other}/parked")).json()["items"][0]["state"] == "parked"
+    [item] = await listed(client)
+    assert (item["id"], item["state"]) == (table["id"], "retrying")
+    became = await refused(client, await fetch(client), retryAfterSeconds=0)
+    assert became == {"attempts": 1, "parked": False}, "it begins anew"
+
+
 async def test_a_part_of_what_waited_can_be_refused_again(client: AsyncClient) -> None:
     await put(client, maxAttempts=1)
     table, position = await parked(client)

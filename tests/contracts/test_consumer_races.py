@@ -270,6 +270,26 @@ async def test_what_is_forgotten_while_it_is_defined_is_made_anew(people: list[C
     assert (is_new, made.terms.partitions) == (True, 2)
 
 
+async def test_who_changes_it_after_somebody_else_knows_what_they_made_of_it(
+    people: list[Company],
+) -> None:
+    one, other, _ = people
+    await one.define(Terms(partitions=1))
+
+    async def change(connection: Connection) -> None:
+        known = await find(connection, one.id, NAME, "update")
+        changing.append(asyncio.create_task(other.define(Terms(partitions=1, max_attempts=3))))
+        assert await waits(changing[0])
+        await registry.change(connection, known, Terms(partitions=2))
+
+    changing: list[asyncio.Task[Consumer]] = []
+    await one.act(change)
+    await changing[0]
+    [consumer] = await one.act(lambda c: named(c, one.id))
+    assert consumer.terms == Terms(partitions=1, max_attempts=3)
+    assert len((await one.act(lambda c: standing(c, consumer))).partitions) == 1
+
+
 async def test_of_many_who_define_it_at_once_one_makes_it(crowd: list[Company]) -> None:
     id = crowd[0].id
 

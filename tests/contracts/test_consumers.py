@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from application.consumers.consumer import Terms
 from application.consumers.delivery import Delivery, Row
-from application.consumers.registry import Place
+from application.consumers.registry import Place, remove
 from application.errors import LeaseLost, NotDelivered
 from application.event_feed import Rewound
 from domain.errors import NotFound
@@ -320,6 +320,24 @@ async def test_a_restored_backup_is_told(company: Company) -> None:
         await company.fetch()
     await company.seek(Place(0))
     assert len(await company.drain()) == 1
+
+
+@pytest.mark.parametrize("sought", [True, False])
+async def test_a_restored_backup_is_told_also_where_nothing_was_read(
+    company: Company, sought: bool
+) -> None:
+    lost = await company.append(company.tables[0])
+    await company.define(Terms(), Place(0) if sought else Place())
+    if sought:
+        await company.seek(Place(lost))
+    await company.forget_events(lost)
+    with pytest.raises(Rewound):
+        await company.fetch()
+
+
+async def test_what_is_not_there_is_not_removed(company: Company) -> None:
+    with pytest.raises(NotFound):
+        await company.act(lambda c: remove(c, company.id, uuid4()))
 
 
 async def test_two_companies_have_a_consumer_of_one_name_each(company: Company) -> None:
