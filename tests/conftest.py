@@ -37,6 +37,11 @@ def sized(short: int, long: int) -> int:
     return long if os.environ.get("LONG_TESTS") else short
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: journeys wait most of the time."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
