@@ -1,6 +1,6 @@
 """A consumer: what it wants to follow, in how many shares, and on which terms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from domain.errors import NotFound
 
 Connection = AsyncConnection[TupleRow]
+Row = Sequence[Any]
 Lock = Literal["share", "update"]
 
 FIND = """
@@ -121,3 +122,26 @@ def _consumer(row: Sequence[Any]) -> Consumer:
     id, company_id, name, topics, *terms, created_by, created_at = row
     wanted = None if topics is None else frozenset(topics)
     return Consumer(id, company_id, name, Terms(wanted, *terms), created_by, created_at)
+
+
+class Statements:
+    """Runs statements that share parameters, on the connection of a transaction."""
+
+    def __init__(self, connection: Connection, params: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self._params = dict(params)
+
+    async def run(self, query: str, **params: Any) -> None:
+        """A statement whose rows do not matter."""
+        await self._connection.execute(query.encode(), self._params | params)
+
+    async def first(self, query: str, **params: Any) -> Row | None:
+        """The first row, if there is one."""
+        rows = await self.all(query, **params)
+        return rows[0] if rows else None
+
+    async def all(self, query: str, **params: Any) -> Sequence[Row]:
+        """All rows."""
+        async with self._connection.cursor(binary=True) as cursor:
+            await cursor.execute(query.encode(), self._params | params)
+            return await cursor.fetchall()

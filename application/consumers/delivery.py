@@ -9,15 +9,12 @@ aggregate alone. All of this runs in the caller's transaction, which names the c
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
-from application.consumers.consumer import Connection, Consumer
+from application.consumers.consumer import Connection, Consumer, Row, Statements
+from application.consumers.handout import Handout, Handouts
 from application.errors import LeaseLost, NotDelivered
-from application.event_feed import Rewound
 
-SCAN = 2_000  # events looked at with one query
-SCANS = 10  # queries for one partition, until another is looked at
 LONGEST_BACKOFF = 60  # seconds
 
 # Which partitions nobody reads and may have something, or are ahead of the store: a backup was
@@ -46,53 +43,6 @@ SELECT p.position, p.event_id
    AND (p.leased_until IS NULL OR p.leased_until <= coalesce(%(now)s, clock_timestamp()))
    FOR UPDATE SKIP LOCKED
 """
-KNOWN = """
-SELECT FROM event_store.events WHERE company_id = %(company_id)s AND event_id = %(event_id)s
-"""
-# Once the others are beyond the event that was refused, what they passed over is this one's alone.
-DUE = """
-SELECT originator_id, position
-  FROM consumers.held
- WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
-   AND retry_at <= coalesce(%(now)s, clock_timestamp()) AND failed <= %(position)s
-   AND consumers.partition_of(originator_id, %(partitions)s) = %(partition)s
- ORDER BY retry_at, originator_id
- LIMIT 1
-"""
-HELD_EVENTS = """
-SELECT position, originator_id, originator_version, topic, state, event_id
-  FROM event_store.events
- WHERE company_id = %(company_id)s AND originator_id = %(originator_id)s
-   AND position > %(after)s AND position <= %(until)s
-   AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
-   AND (%(of)s::uuid IS NULL OR originator_id = %(of)s::uuid)
- ORDER BY originator_version
- LIMIT %(limit)s
-"""
-NEXT_EVENTS = """
-WITH scanned AS MATERIALIZED (
-    SELECT position, originator_id, originator_version, topic, state, event_id
-      FROM event_store.events
-     WHERE company_id = %(company_id)s AND position > %(after)s
-     ORDER BY position
-     LIMIT %(scan)s
-), matched AS MATERIALIZED (
-    SELECT *
-      FROM scanned s
-     WHERE consumers.partition_of(originator_id, %(partitions)s) = %(partition)s
-       AND (%(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[]))
-       AND (%(of)s::uuid IS NULL OR originator_id = %(of)s::uuid)
-       AND NOT EXISTS (SELECT FROM consumers.held h
-                        WHERE h.company_id = %(company_id)s AND h.consumer_id = %(consumer_id)s
-                          AND h.originator_id = s.originator_id)
-     ORDER BY position
-     LIMIT %(limit)s
-)
-SELECT seen.*, matched.*
-  FROM (SELECT count(*) AS count, max(position) AS last FROM scanned) AS seen
-  LEFT JOIN matched ON true
- ORDER BY matched.position
-"""
 LEASE = """
 UPDATE consumers.partitions
    SET lease = %(lease)s, owner = %(owner)s, sequence = %(sequence)s,
@@ -101,15 +51,6 @@ UPDATE consumers.partitions
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
    AND partition = %(partition)s
 RETURNING leased_until
-"""
-MOVE = """
-UPDATE consumers.partitions p
-   SET position = %(position)s,
-       event_id = coalesce((SELECT event_id FROM event_store.events e
-                             WHERE e.company_id = %(company_id)s AND e.position <= %(position)s
-                             ORDER BY e.position DESC LIMIT 1), p.event_id)
- WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
-   AND partition = %(partition)s
 """
 # The consumer, to which partitions refer, is locked first, as it is by whoever changes it.
 LEASED = """
@@ -140,11 +81,6 @@ MOVE_HELD = """
 UPDATE consumers.held
    SET position = greatest(position, %(position)s),
        attempts = CASE WHEN failed <= %(position)s THEN 0 ELSE attempts END
- WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
-   AND originator_id = %(originator_id)s
-"""
-LET_GO = """
-DELETE FROM consumers.held
  WHERE company_id = %(company_id)s AND consumer_id = %(consumer_id)s
    AND originator_id = %(originator_id)s
 """
@@ -182,7 +118,6 @@ UPDATE consumers.held
    AND originator_id = %(originator_id)s
 """
 
-Row = Sequence[Any]
 Patience = Callable[[int], float]
 
 
@@ -215,36 +150,33 @@ class _Lease:
     returned: bool
 
 
-@dataclass(frozen=True)
-class _Handout:
-    """What can be handed out of a partition, and up to where there is nothing else."""
-
-    rows: Sequence[Row]
-    scanned: int
-    sequence: UUID | None = None
-
-
 class Reader:
     """Whoever deals with the events of a consumer, in a transaction of theirs.
 
-    `now`: the moment to decide by; None = the database's own clock. `is_through`: whether the last
-    fetch looked at all there is; if not, the next one goes on from there.
+    `now`: the moment to decide by; None = the database's own clock.
     """
 
     def __init__(
         self, connection: Connection, consumer: Consumer, now: datetime | None = None
     ) -> None:
-        self.is_through = True
-        self._connection = connection
         self._consumer = consumer
-        self._params = {
-            "company_id": consumer.company_id,
-            "consumer_id": consumer.id,
-            "partitions": consumer.terms.partitions,
-            "topics": consumer.terms.params()["topics"],
-            "of": consumer.terms.originator_id,
-            "now": now,
-        }
+        self._sql = Statements(
+            connection,
+            {
+                "company_id": consumer.company_id,
+                "consumer_id": consumer.id,
+                "partitions": consumer.terms.partitions,
+                "topics": consumer.terms.params()["topics"],
+                "of": consumer.terms.originator_id,
+                "now": now,
+            },
+        )
+        self._handouts = Handouts(self._sql)
+
+    @property
+    def is_through(self) -> bool:
+        """Whether the last fetch looked at all there is; if not, the next goes on from there."""
+        return self._handouts.is_through
 
     async def fetch(self, owner: UUID, limit: int, seconds: float | None = None) -> Delivery | None:
         """The next events of some partition that nobody reads; None = there are none.
@@ -252,9 +184,9 @@ class Reader:
         Raises:
             Rewound: what was dealt with is not in the store any more.
         """
-        for [partition] in await self._all(FREE):
-            for position, event_id in await self._all(TAKE, partition=partition):
-                found = await self._next(partition, position, event_id, limit)
+        for [partition] in await self._sql.all(FREE):
+            for position, event_id in await self._sql.all(TAKE, partition=partition):
+                found = await self._handouts.next(partition, position, event_id, limit)
                 if found.rows:
                     return await self._lease(partition, found, owner, seconds)
         return None
@@ -275,17 +207,17 @@ class Reader:
             raise NotDelivered
         is_all = position >= leased.delivered
         if leased.sequence:
-            await self._run(MOVE_HELD, position=position, originator_id=leased.sequence)
+            await self._sql.run(MOVE_HELD, position=position, originator_id=leased.sequence)
         elif position > leased.position:
-            await self._move(leased.partition, leased.scanned if is_all else position)
+            await self._handouts.move(leased.partition, leased.scanned if is_all else position)
         if is_all:
-            await self._run(GIVE_BACK, lease=lease)
+            await self._sql.run(GIVE_BACK, lease=lease)
         else:
-            await self._run(EXTEND, lease=lease, seconds=self._consumer.terms.lease_seconds)
+            await self._sql.run(EXTEND, lease=lease, seconds=self._consumer.terms.lease_seconds)
 
     async def give_back(self, lease: UUID) -> None:
         """Let somebody else have what is not acknowledged, at once."""
-        await self._run(END_LEASE, lease=lease)
+        await self._sql.run(END_LEASE, lease=lease)
 
     async def nack(
         self, lease: UUID, failed: int, error: str | None, patience: Patience = backoff
@@ -302,66 +234,21 @@ class Reader:
         if leased.returned:
             raise LeaseLost
         originator_id = await self._refused(leased, failed)
-        held = await self._first(
+        held = await self._sql.first(
             HOLD, originator_id=originator_id, failed=failed, position=leased.position, error=error
         )
         attempts: int = held[0] if held else 0
         is_over = attempts >= self._consumer.terms.max_attempts
         seconds = None if is_over else patience(attempts)
-        await self._run(RETRY, originator_id=originator_id, seconds=seconds)
-        await self._run(END_LEASE, lease=lease)
+        await self._sql.run(RETRY, originator_id=originator_id, seconds=seconds)
+        await self._sql.run(END_LEASE, lease=lease)
         return attempts
 
-    async def _next(
-        self, partition: int, position: int, event_id: UUID | None, limit: int
-    ) -> _Handout:
-        """What a partition has: what was held and is due comes first."""
-        if event_id and await self._first(KNOWN, event_id=event_id) is None:
-            raise Rewound
-        named = {"partition": partition, "limit": limit}
-        if held := await self._held(position, named):
-            return held
-        ahead = await self._ahead(position, named)
-        if ahead.rows or ahead.scanned == position:
-            return ahead
-        return await self._held(ahead.scanned, named) or ahead
-
-    async def _held(self, position: int, named: dict[str, int]) -> _Handout | None:
-        """What was held below a position and is due; an aggregate that lacks nothing is let go."""
-        while due := await self._first(DUE, **named, position=position):
-            originator_id, after = due
-            rows = await self._all(
-                HELD_EVENTS, **named, originator_id=originator_id, after=after, until=position
-            )
-            if rows:
-                return _Handout(rows, rows[-1][0], originator_id)
-            await self._run(LET_GO, originator_id=originator_id)
-        return None
-
-    async def _ahead(self, position: int, named: dict[str, int]) -> _Handout:
-        """The next events above a position; what is of no interest is passed over for good."""
-        scanned = position
-        for _ in range(SCANS):
-            found = await self._all(NEXT_EVENTS, **named, after=scanned, scan=SCAN)
-            count, last, *_ = found[0]
-            rows = [row[2:] for row in found if row[2] is not None]
-            if rows:
-                full = len(rows) == named["limit"]
-                return _Handout(rows, rows[-1][0] if full else last)
-            scanned = last or scanned
-            if count < SCAN:
-                break
-        else:
-            self.is_through = False
-        if scanned > position:
-            await self._move(named["partition"], scanned)
-        return _Handout((), scanned)
-
     async def _lease(
-        self, partition: int, found: _Handout, owner: UUID, seconds: float | None
+        self, partition: int, found: Handout, owner: UUID, seconds: float | None
     ) -> Delivery:
         lease = uuid4()
-        [[leased_until]] = await self._all(
+        [[leased_until]] = await self._sql.all(
             LEASE, partition=partition, lease=lease, owner=owner, sequence=found.sequence,
             seconds=seconds or self._consumer.terms.lease_seconds,
             delivered=found.rows[-1][0], scanned=found.scanned,
@@ -369,28 +256,13 @@ class Reader:
         return Delivery(lease, partition, found.rows, found.scanned, leased_until)
 
     async def _leased(self, lease: UUID) -> _Lease:
-        row = await self._first(LEASED, lease=lease)
+        row = await self._sql.first(LEASED, lease=lease)
         if row is None or not row[-1]:
             raise LeaseLost
         return _Lease(*row[:-1])
 
     async def _refused(self, leased: _Lease, failed: int) -> UUID:
-        row = await self._first(REFUSED, **vars(leased), failed=failed)
+        row = await self._sql.first(REFUSED, **vars(leased), failed=failed)
         if row is None:
             raise NotDelivered
         return UUID(str(row[0]))
-
-    async def _move(self, partition: int, position: int) -> None:
-        await self._run(MOVE, partition=partition, position=position)
-
-    async def _run(self, query: str, **params: Any) -> None:
-        await self._connection.execute(query.encode(), self._params | params)
-
-    async def _first(self, query: str, **params: Any) -> Row | None:
-        rows = await self._all(query, **params)
-        return rows[0] if rows else None
-
-    async def _all(self, query: str, **params: Any) -> Sequence[Row]:
-        async with self._connection.cursor(binary=True) as cursor:
-            await cursor.execute(query.encode(), self._params | params)
-            return await cursor.fetchall()

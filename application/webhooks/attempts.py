@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from application.consumers.consumer import Connection
-from application.consumers.delivery import Row
+from application.consumers.consumer import Connection, Row
 from application.webhooks.endpoints import Endpoint
 
 # Seconds to wait before each attempt; about, so that not all come back at once.

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from application.consumers.consumer import Connection, Consumer
-from application.consumers.delivery import Row
+from application.consumers.consumer import Connection, Consumer, Row
 from application.webhooks.attempts import Attempt
 from application.webhooks.endpoints import ATTEMPTS, LEASE, Endpoint
 

@@ -12,8 +12,8 @@ from pydantic_core import to_json
 from uuid_utils.compat import uuid7
 
 from application.consumers import registry
-from application.consumers.consumer import Connection
-from application.consumers.delivery import Delivery, Reader, Row
+from application.consumers.consumer import Connection, Row
+from application.consumers.delivery import Delivery, Reader
 from application.consumers.registry import Place
 from application.errors import LeaseLost, NotDelivered
 from application.event_feed import Rewound

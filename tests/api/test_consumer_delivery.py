@@ -93,8 +93,8 @@ async def test_what_it_wants_is_found_however_much_else_there_is(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one answer, however little one transaction looks at."""
-    monkeypatch.setattr("application.consumers.delivery.SCAN", 2)
-    monkeypatch.setattr("application.consumers.delivery.SCANS", 2)
+    monkeypatch.setattr("application.consumers.handout.SCAN", 2)
+    monkeypatch.setattr("application.consumers.handout.SCANS", 2)
     table = await create(client)
     await put(client, types=[f"{PUBLIC}deleted.v1"], partitions=3)
     for number in range(20):

@@ -15,7 +15,7 @@ from psycopg import Connection
 from api.bootstrap import KEYSET_PLANS
 from api.roles import API_ROLE, as_role
 from application import event_feed
-from application.consumers import delivery, held, registry, standing
+from application.consumers import delivery, handout, held, registry, standing
 from application.consumers.consumer import Terms
 from application.event_store.session import ACT_AS, companies
 from tests.conftest import cloned
@@ -37,8 +37,8 @@ SELECT (SELECT max(position) FROM event_store.events) + n, %(company_id)s,
 QUERIES = {
     name: getattr(module, name)
     for module, names in (
-        (delivery, ("FREE", "TAKE", "KNOWN", "DUE", "HELD_EVENTS", "NEXT_EVENTS", "LEASE", "MOVE",
-                    "LEASED", "REFUSED", "HOLD")),
+        (delivery, ("FREE", "TAKE", "LEASE", "LEASED", "REFUSED", "HOLD")),
+        (handout, ("KNOWN", "DUE", "HELD_EVENTS", "NEXT_EVENTS", "MOVE")),
         (standing, ("PARTITIONS", "LAG", "HEAD_AND_HELD")),
         (registry, ("PLACE", "HEAD", "LOWEST")),
         (held, ("WAITING",)),
