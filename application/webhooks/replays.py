@@ -1,12 +1,10 @@
 """Events that are sent again because somebody asked for it: one, or a range."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from application.consumers.consumer import Connection, Consumer, Row
+from application.consumers.consumer import Connection, Consumer, Row, Statements
 from application.webhooks.attempts import Attempt
 from application.webhooks.endpoints import ATTEMPTS, LEASE, Endpoint
 
@@ -55,39 +53,29 @@ class Replays:
     """The replays of one endpoint, in a transaction of the caller's."""
 
     def __init__(self, connection: Connection, endpoint: Endpoint, now: datetime) -> None:
-        self._connection = connection
-        self._params: dict[str, Any] = {
-            "company_id": endpoint.company_id, "endpoint_id": endpoint.id, "now": now,
-        }  # fmt: skip
+        params = {"company_id": endpoint.company_id, "endpoint_id": endpoint.id, "now": now}
+        self._sql = Statements(connection, params)
 
     async def take(self, consumer: Consumer) -> Replay | None:
         """The next event that is to be sent again, for nobody else for a while."""
-        while taken := await self._all(TAKE, lease=LEASE):
+        while taken := await self._sql.all(TAKE, lease=LEASE):
             id, position, until, attempts = taken[0]
             wanted = consumer.terms.params()
-            rows = await self._all(NEXT, **wanted, after=position, until=until)
+            rows = await self._sql.all(NEXT, **wanted, after=position, until=until)
             if rows:
                 return Replay(id, rows[0], attempts)
-            await self._run(FINISH, id=id)
+            await self._sql.run(FINISH, id=id)
         return None
 
     async def succeeded(self, replay: Replay) -> None:
         """Go on with the next event."""
-        await self._run(MOVE, id=replay.id, position=replay.row[0])
+        await self._sql.run(MOVE, id=replay.id, position=replay.row[0])
 
     async def failed(self, replay: Replay, attempt: Attempt) -> None:
         """Try again later, but not for ever."""
         attempts = replay.attempts + 1
         if attempts >= ATTEMPTS:
-            await self._run(FINISH, id=replay.id)
+            await self._sql.run(FINISH, id=replay.id)
         else:
             seconds = attempt.patience(attempts)
-            await self._run(WAIT, id=replay.id, attempts=attempts, seconds=seconds)
-
-    async def _run(self, query: str, **params: Any) -> None:
-        await self._connection.execute(query.encode(), self._params | params)
-
-    async def _all(self, query: str, **params: Any) -> Sequence[Row]:
-        async with self._connection.cursor(binary=True) as cursor:
-            await cursor.execute(query.encode(), self._params | params)
-            return await cursor.fetchall()
+            await self._sql.run(WAIT, id=replay.id, attempts=attempts, seconds=seconds)
