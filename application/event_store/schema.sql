@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS event_store.events (
     salt               bytea,                 -- 16 random bytes for the audit log's commitments
     event_id           uuid        NOT NULL,
     recorded_at        timestamptz NOT NULL,  -- never decreases with position
+    commitment         bytea,                 -- SHA-256 of salt and state, once they are erased
     CONSTRAINT events_pkey PRIMARY KEY (position),
     CONSTRAINT events_one_per_version UNIQUE (originator_id, originator_version),
     CONSTRAINT events_event_id_key UNIQUE (event_id)
@@ -107,6 +108,10 @@ $$;
 -- VACUUM, and let new writers wait meanwhile, at each start of a process.
 DO $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = 'event_store.events'::regclass AND attname = 'commitment') THEN
+        ALTER TABLE event_store.events ADD COLUMN commitment bytea;
+    END IF;
     IF to_regclass('event_store.events_by_company') IS NULL THEN
         CREATE INDEX events_by_company ON event_store.events (company_id, position);
     END IF;
