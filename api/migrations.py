@@ -17,10 +17,15 @@ from application.cascade import Cascade
 from domain.recorded import event_classes
 from projections import base
 from projections.base import Projection
+from projections.history import HistoryProjection
 from projections.table_defs import TableDefsProjection
 from projections.tenancy import TenancyProjection
 
-READ_MODELS: tuple[Projection, ...] = (TableDefsProjection(), TenancyProjection())
+READ_MODELS: tuple[Projection, ...] = (
+    TableDefsProjection(),
+    TenancyProjection(),
+    HistoryProjection(),
+)
 PROJECTIONS: tuple[Projection | type[Projection], ...] = (*READ_MODELS, Cascade)
 LOCK = "SELECT pg_advisory_lock(hashtextextended('dynamic_tables.migrate', 0))"
 TOPIC = """

@@ -1,0 +1,151 @@
+"""What happened to tables, workspaces and the company, and what each was after every event."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from pydantic_core import to_json
+
+from domain.base import CreatedEvent, Event
+from domain.company import Company
+from domain.recorded import Recorded
+from domain.table_def import TableDef
+from domain.workspace import Workspace
+from projections import eras, table_defs, tenancy
+from projections.folding import fold
+from projections.handlers import Row
+
+STATE = (
+    "workspace_id", "name", "slug", "description", "icon", "color", "settings", "deleted_at",
+    "purged_at", "created_by", "created_at", "updated_by", "updated_at",
+)  # fmt: skip
+CAUSE = ("actor_kind", "command", "reason", "request_id", "correlation_id", "causation_id")
+COLUMNS = (
+    "id", "version", "company_id", "position", "topic", "event_id", "recorded_at", *CAUSE, *STATE,
+    "words",
+)  # fmt: skip
+LOAD = f"""
+SELECT v.*
+  FROM unnest(%s::uuid[]) AS wanted(id)
+ CROSS JOIN LATERAL (
+       SELECT id, version, company_id, {", ".join(STATE)}
+         FROM versions WHERE id = wanted.id ORDER BY version DESC LIMIT 1) AS v
+"""  # noqa: S608
+ADD = f"COPY versions ({', '.join(COLUMNS)}) FROM STDIN"
+# Whatever the planner believes of a table that it saw when it was small.
+BY_INDEX = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true)
+"""
+MOST_WORDS, LONGEST_WORD = 200, 64
+_HANDLERS = {"TableDef": table_defs.handles, "Workspace": tenancy.handles,
+             "Company": tenancy.handles}  # fmt: skip
+_WORD = re.compile(r"\w+")
+
+
+class HistoryProjection:
+    """The read model `history`."""
+
+    name = "history"
+    version = 1
+    acts = False
+    nouns = frozenset({"TableDef", "Workspace", "Company"})
+
+    async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
+        """Add a version for each event, and let those of tables stand from then on."""
+        await connection.execute(BY_INDEX)
+        states = await _load(connection, events)
+        former = {id: state["version"] for id, state in states.items()}
+        rows = [_version(states, recorded) for recorded in events]
+        async with connection.cursor() as cursor, cursor.copy(ADD.encode()) as copy:
+            for row in rows:
+                await copy.write_row([_value(row, column) for column in COLUMNS])
+        tables = [row for row in rows if row["topic"].startswith("TableDef.")]
+        if tables:
+            await eras.stand(connection, tables, former)
+
+
+async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict[UUID, Row]:
+    """The last version of whatever these events happened to, but for what they create."""
+    created = {r.event.originator_id for r in events if isinstance(r.event, CreatedEvent)}
+    wanted = {recorded.event.originator_id for recorded in events} - created
+    if not wanted:
+        return {}
+    async with connection.cursor(row_factory=dict_row, binary=True) as cursor:
+        await cursor.execute(LOAD.encode(), (list(wanted),))
+        return {row["id"]: row async for row in cursor}
+
+
+def _version(states: dict[UUID, Row], recorded: Recorded) -> Row:
+    """What an event makes of what it happened to, and who caused it, how and why."""
+    event, metadata = recorded.event, recorded.event.metadata
+    before = states.get(event.originator_id, {})
+    after = _after(before, recorded)
+    states[event.originator_id] = after
+    texts = [before.get("name"), after["name"], after.get("slug"), metadata.reason, *_texts(event)]
+    return after | {
+        "position": recorded.position,
+        "topic": event.TOPIC,
+        "event_id": metadata.event_id,
+        "recorded_at": recorded.recorded_at,
+        "actor_kind": metadata.actor_kind,
+        "command": metadata.command,
+        "reason": metadata.reason,
+        "request_id": metadata.request_id,
+        "correlation_id": metadata.correlation_id,
+        "causation_id": metadata.causation_id,
+        "words": _words(recorded.company_id, texts),
+    }
+
+
+def _after(before: Row, recorded: Recorded) -> Row:
+    """The state as the other read models fold it, under one name for what they name apart."""
+    event = recorded.event
+    row = dict(before)
+    _HANDLERS[event.TOPIC.partition(".")[0]].project(row, recorded)
+    if isinstance(event, Workspace.Event):
+        row["workspace_id"] = event.workspace_id
+    if isinstance(event, Company.Event) and "removed_at" in row:
+        row["deleted_at"] = row.pop("removed_at")
+    row |= {"id": event.originator_id, "company_id": recorded.company_id}
+    return table_defs.searchable(row) if isinstance(event, TableDef.Event) else row
+
+
+def _value(row: Row, column: str) -> Any:
+    value = row.get(column)
+    return to_json(value).decode() if column == "settings" and value is not None else value
+
+
+def _texts(event: Event) -> Iterable[str]:
+    data = event.model_dump(exclude=set(event.ENVELOPE))
+    return _strings(data.get("changes") or data.get("settings") or {}, data.get("description"))
+
+
+def _strings(*values: Any) -> Iterable[str]:
+    for value in values:
+        if isinstance(value, Mapping):
+            yield from value
+            yield from _strings(*value.values())
+        elif isinstance(value, list):
+            yield from _strings(*value)
+        elif isinstance(value, str):
+            yield value
+
+
+def words(text: str) -> Iterable[str]:
+    """The words of a text, without case and accents, as the history is searched by them."""
+    return (word[:LONGEST_WORD] for word in _WORD.findall(fold(text)))
+
+
+def lexeme(company_id: UUID, word: str) -> str:
+    """A word as one company has it: those of others are far away in the index."""
+    return f"{company_id.hex[-8:]}:{word}"
+
+
+def _words(company_id: UUID, texts: Iterable[str | None]) -> str:
+    found = dict.fromkeys(word for text in texts if text for word in words(text))
+    return " ".join(f"'{lexeme(company_id, word)}'" for word in islice(found, MOST_WORDS))

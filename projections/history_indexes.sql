@@ -1,0 +1,17 @@
+-- What makes the read model fast to query; made after a rebuild has filled it.
+
+CREATE INDEX versions_by_company ON versions (company_id, position);
+CREATE INDEX versions_by_actor ON versions (company_id, updated_by, position);
+CREATE INDEX versions_by_topic ON versions (company_id, topic, position);
+CREATE INDEX versions_by_words ON versions USING gin (words);
+-- As in the event store: as if there were many companies of much the same size.
+ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);
+
+-- A page as of a position is a walk along one of these; who did not stand then is passed over
+-- within the index.
+CREATE INDEX standings_by_name ON standings
+    (company_id, era, (deleted_at IS NOT NULL), name_folded, id, position, until);
+CREATE INDEX standings_by_created_at ON standings
+    (company_id, era, (deleted_at IS NOT NULL), created_at, id, position, until);
+CREATE INDEX standings_by_updated_at ON standings
+    (company_id, era, (deleted_at IS NOT NULL), updated_at, id, position, until);
