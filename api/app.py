@@ -19,6 +19,7 @@ from api import (
     contracts,
     errors,
     events,
+    history,
     me,
     operation,
     parked,
@@ -36,7 +37,7 @@ from api.web import sign_in
 
 # The tables first: routes are tried in this order.
 MODULES = (
-    table_defs, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
+    table_defs, history, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
     workspaces, companies, api_keys, people, me, contracts, operation, sign_in,
 )  # fmt: skip
 DESCRIPTION = """

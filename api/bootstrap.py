@@ -12,6 +12,7 @@ from api.cursor import CursorSigner
 from api.directory import Directory
 from api.event_hub import EventHub
 from api.guests import ProviderGuests
+from api.history_reads import HistoryReads
 from api.ids import new_id
 from api.key_ring import KeyRing
 from api.known_keys import ApiKeys
@@ -35,6 +36,7 @@ from application.table_defs import TableDefs
 from application.webhooks.sender import Sender
 from application.workspaces import Workspaces
 from projections.base import Projection
+from projections.history_queries import SCHEMA as HISTORY
 from projections.table_def_queries import SCHEMA
 from projections.tenancy_queries import SCHEMA as TENANCY
 
@@ -52,6 +54,7 @@ class Services:
     companies: Companies
     keys: KeyRing
     tables: TableReads
+    history: HistoryReads
     tenancy: TenancyReads
     directory: Directory
     feed: EventFeed
@@ -95,7 +98,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     by_keyset, most = as_role(database_url, API_ROLE, KEYSET_PLANS), settings.read_connections
     pool, following = _pool(by_keyset, 1, most), _pool(by_keyset, 0, most)
     secrets: dict[str, bytes] = dict(await session.fetch(SECRETS))
-    progress = {SCHEMA: Progress(), TENANCY: Progress()}
+    progress = {schema: Progress() for schema in (SCHEMA, TENANCY, HISTORY)}
     sessions = Sessions(access, secrets["session"], settings.session_hours)
     companies, directory = Companies(store), Directory(session)
     events = Session(conninfo)
@@ -110,6 +113,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 companies=companies,
                 keys=KeyRing(session),
                 tables=TableReads(session, pool, progress[SCHEMA]),
+                history=HistoryReads(pool, progress[HISTORY]),
                 tenancy=TenancyReads(session, pool, progress[TENANCY]),
                 directory=directory,
                 feed=EventFeed(fetching(pool)),

@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from api.schemas import Part, digits
+from api.points import digits
+from api.schemas import Part
 from api.views import EXAMPLE_ID
 from application.feed import public_type
 from domain.recorded import event_classes

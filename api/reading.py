@@ -61,12 +61,12 @@ def after(call: Call, cursor: str | None, wanted: object) -> Keyset | None:
 
 
 def page_answer(
-    call: Call, headers: CacheHeaders, page: Page, wanted: object, total: int | None = None
+    call: Call, headers: CacheHeaders, page: Page, wanted: object, **members: Any
 ) -> Response:
-    """A page of a list, and where the next one is; `total` counts the whole list."""
+    """A page of a list, and where the next one is; `members`: what else there is to say of it."""
     cursor = page.next and call.services.cursors.sign(page.next, call.caller.actor_id, wanted)
-    count = "" if total is None else f',"totalCount":{total}'
-    body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{count}}}'.encode()
+    more = "".join(f",{json.dumps(name)}:{json.dumps(value)}" for name, value in members.items())
+    body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{more}}}'.encode()
     answer = {"ETag": etag(body)}
     if page.position:
         answer["Event-Position"] = str(page.position)

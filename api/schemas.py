@@ -13,10 +13,12 @@ from pydantic import (
     Field,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from api.points import Moment, Position, digits
 from api.views import EXAMPLE_ID
 from domain.table_details import Changes, Copy, Details
 from domain.values import Name, Settings, line, merge_patch, plain_text, settings_fault
@@ -60,13 +62,6 @@ def _flag(text: Any) -> Any:
     if text not in ("true", "false"):
         raise PydanticCustomError("type", "must be true or false")
     return text == "true"
-
-
-def digits(text: Any) -> Any:
-    """A whole number, as a query has it."""
-    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,9}", text):
-        raise PydanticCustomError("type", "must be a whole number")
-    return int(text)
 
 
 def _id_or(word: str) -> Any:
@@ -180,6 +175,25 @@ class OneQuery(Part):
     )
 
 
+def _one_point(query: Any) -> Any:
+    """Nobody can see two points in time at once."""
+    points = [query.as_of, getattr(query, "version", None), getattr(query, "as_of_position", None)]
+    if sum(point is not None for point in points) > 1:
+        raise PydanticCustomError("contradiction", "give one point in time")
+    return query
+
+
+class PastQuery(OneQuery):
+    """The query of reading one table, as it is or as it was."""
+
+    version: Annotated[int, BeforeValidator(digits)] | None = Field(
+        None, ge=1, description="As it was at this version.", examples=[2]
+    )
+    as_of: Moment | None = Field(None, description="As it was at this time.")
+
+    _one_point = model_validator(mode="after")(_one_point)
+
+
 class ListQuery(Part):
     """The query of the list."""
 
@@ -209,6 +223,12 @@ class ListQuery(Part):
         "name", description="The order; `-` turns it round.", examples=["-updatedAt"]
     )
     count: Flag = Field(False, description="Also count the whole list.", examples=[True])
+    as_of: Moment | None = Field(None, description="The list as it was at this time.")
+    as_of_position: Position | None = Field(
+        None, description="The list as it was at this position."
+    )
+
+    _one_point = model_validator(mode="after")(_one_point)
 
 
 class SuggestionQuery(Part):

@@ -18,6 +18,7 @@ from api.schemas import (
     ListQuery,
     NewTable,
     OneQuery,
+    PastQuery,
     ReadHeaders,
     SuggestionQuery,
     TableChanges,
@@ -73,12 +74,14 @@ async def create_table(
 async def list_tables(
     call: Call, query: Annotated[ListQuery, Query()], headers: Annotated[ReadHeaders, Header()]
 ) -> Response:
-    """List the tables of the company."""
-    await catch_up(call, call.services.tables.progress, headers)
+    """List the tables of the company, as they are or as they were."""
     wanted = _filter(call, query)
+    if query.as_of is not None or query.as_of_position is not None:
+        return await _list_as_of(call, query, headers, wanted)
+    await catch_up(call, call.services.tables.progress, headers)
     page = await call.services.tables.list(wanted, after(call, query.cursor, wanted), query.limit)
-    total = await call.services.tables.count(wanted) if query.count else None
-    return page_answer(call, headers, page, wanted, total)
+    total = {"totalCount": await call.services.tables.count(wanted)} if query.count else {}
+    return page_answer(call, headers, page, wanted, **total)
 
 
 @router.get("/slug-suggestion", dependencies=READ, responses=found(Suggestion) | failures(*EVERY))
@@ -111,10 +114,12 @@ async def get_table_by_slug(
 async def get_table(
     call: Call,
     id: TableId,
-    query: Annotated[OneQuery, Query()],
+    query: Annotated[PastQuery, Query()],
     headers: Annotated[ReadHeaders, Header()],
 ) -> Response:
-    """Read one table."""
+    """Read one table, as it is or as it was."""
+    if query.version is not None or query.as_of is not None:
+        return await _past(call, id, query, headers)
     await catch_up(call, call.services.tables.progress, headers)
     try:
         row = await call.services.tables.one(call.caller.company_id, id)
@@ -217,6 +222,34 @@ def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:
         raise TableDeleted(row.id, row.deleted_at)
     answer = {"ETag": f'"{row.version}"', "Event-Position": str(row.position)}
     return unless_known(headers, row.json.encode(), answer)
+
+
+async def _past(call: Call, id: UUID, query: PastQuery, headers: ReadHeaders) -> Response:
+    """A table as it was, deleted or not: what was asked for is its past, not what it is."""
+    history, company_id = call.services.history, call.caller.company_id
+    if query.version is not None:
+        await catch_up(call, history.progress, headers)
+        row = await history.at_version(company_id, id, query.version)
+    else:
+        position = await history.position_at(query.as_of, "/asOf")
+        row = await history.at_position(company_id, id, position)
+    answer = {"ETag": f'"{row.version}"', "Event-Position": str(row.position)}
+    return unless_known(headers, row.json.encode(), answer)
+
+
+async def _list_as_of(
+    call: Call, query: ListQuery, headers: ReadHeaders, wanted: Filter
+) -> Response:
+    history = call.services.history
+    point, name = query.as_of, "/asOf"
+    position = await history.position_at(
+        query.as_of_position if point is None else point,
+        "/asOfPosition" if point is None else name,
+    )
+    then = (wanted, position)
+    page = await history.list(wanted, position, after(call, query.cursor, then), query.limit)
+    total = {"totalCount": await history.count(wanted, position)} if query.count else {}
+    return page_answer(call, headers, page, then, **total)
 
 
 def _filter(call: Call, query: ListQuery) -> Filter:

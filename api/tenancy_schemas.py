@@ -15,7 +15,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from api.schemas import Part, State, digits
+from api.points import digits
+from api.schemas import Part, State
 from api.scopes import CompanyRole, Scope
 from domain.company_details import (
     CompanyChanges,

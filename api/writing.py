@@ -114,6 +114,7 @@ def changed(
         return rehearsed(noun.name, noun.view(aggregate), outcome)
     for reader in {request.context.company_id, call.caller.reader}:
         noun.progress(call).wrote(reader, receipt.position)
+        call.services.history.progress.wrote(reader, receipt.position)
     headers = {"ETag": f'"{aggregate.version}"', "Event-Position": str(receipt.position)}
     if receipt.replayed:
         headers["Idempotency-Replayed"] = "true"

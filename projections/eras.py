@@ -13,6 +13,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
+from pydantic_core import to_json
 
 from projections.handlers import Row
 
@@ -42,7 +43,9 @@ UPDATE standings s SET until = ended.until
        AS ended(id, version, until, era)
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
 """
-ADD = f"COPY standings ({', '.join(COLUMNS)}, era, until) FROM STDIN"
+ADD = """
+INSERT INTO standings SELECT * FROM jsonb_populate_recordset(NULL::standings, %s::jsonb)
+"""
 _CARRIED = ", ".join(COLUMNS)
 CARRY = f"""
 WITH carried AS (
@@ -127,11 +130,12 @@ async def _add(
 ) -> None:
     if not lasting:
         return
-    async with connection.cursor() as cursor, cursor.copy(ADD.encode()) as copy:
-        for row, until in lasting:
-            values = [row[column] for column in COLUMNS]
-            for era in presents[row["company_id"]].of(row["id"]):
-                await copy.write_row((*values, era, until))
+    kept = [
+        {column: row[column] for column in COLUMNS} | {"era": era, "until": until}
+        for row, until in lasting
+        for era in presents[row["company_id"]].of(row["id"])
+    ]
+    await connection.execute(ADD, (to_json(kept).decode(),))
 
 
 async def _go_on(

@@ -35,7 +35,9 @@ SELECT v.*
        SELECT id, version, company_id, {", ".join(STATE)}
          FROM versions WHERE id = wanted.id ORDER BY version DESC LIMIT 1) AS v
 """  # noqa: S608
-ADD = f"COPY versions ({', '.join(COLUMNS)}) FROM STDIN"
+ADD = """
+INSERT INTO versions SELECT * FROM jsonb_populate_recordset(NULL::versions, %s::jsonb)
+"""
 # Whatever the planner believes of a table that it saw when it was small.
 BY_INDEX = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -61,9 +63,8 @@ class HistoryProjection:
         states = await _load(connection, events)
         former = {id: state["version"] for id, state in states.items()}
         rows = [_version(states, recorded) for recorded in events]
-        async with connection.cursor() as cursor, cursor.copy(ADD.encode()) as copy:
-            for row in rows:
-                await copy.write_row([_value(row, column) for column in COLUMNS])
+        kept = [{column: row.get(column) for column in COLUMNS} for row in rows]
+        await connection.execute(ADD, (to_json(kept).decode(),))
         tables = [row for row in rows if row["topic"].startswith("TableDef.")]
         if tables:
             await eras.stand(connection, tables, former)
@@ -113,11 +114,6 @@ def _after(before: Row, recorded: Recorded) -> Row:
         row["deleted_at"] = row.pop("removed_at")
     row |= {"id": event.originator_id, "company_id": recorded.company_id}
     return table_defs.searchable(row) if isinstance(event, TableDef.Event) else row
-
-
-def _value(row: Row, column: str) -> Any:
-    value = row.get(column)
-    return to_json(value).decode() if column == "settings" and value is not None else value
 
 
 def _texts(event: Event) -> Iterable[str]:

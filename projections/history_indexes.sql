@@ -1,7 +1,8 @@
 -- What makes the read model fast to query; made after a rebuild has filled it.
 
 CREATE INDEX versions_by_company ON versions (company_id, position);
-CREATE INDEX versions_by_actor ON versions (company_id, updated_by, position);
+CREATE UNIQUE INDEX versions_by_position ON versions (id, position);
+CREATE INDEX versions_by_actor ON versions (company_id, updated_by, topic, position);
 CREATE INDEX versions_by_topic ON versions (company_id, topic, position);
 CREATE INDEX versions_by_words ON versions USING gin (words);
 -- As in the event store: as if there were many companies of much the same size.
@@ -15,3 +16,4 @@ CREATE INDEX standings_by_created_at ON standings
     (company_id, era, (deleted_at IS NOT NULL), created_at, id, position, until);
 CREATE INDEX standings_by_updated_at ON standings
     (company_id, era, (deleted_at IS NOT NULL), updated_at, id, position, until);
+CREATE INDEX standings_by_position ON standings (company_id, era, position, until);

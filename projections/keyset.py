@@ -13,14 +13,15 @@ State = Literal["active", "deleted", "all"]
 TIME = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 _PAGE = """
 WITH page AS (
-    SELECT t.*, row_number() OVER (ORDER BY t.{key} {direction}, t.id {direction}) AS place
+    SELECT {row}.*,
+           row_number() OVER (ORDER BY {row}.{key} {direction}, {row}.id {direction}) AS place
       FROM unnest(%(gone)s::boolean[]) AS wanted(gone)
      CROSS JOIN LATERAL (
         SELECT * FROM {source}
          WHERE {owned}({gone} IS NOT NULL) = wanted.gone
            AND ({key}, id) {beyond} (%(after_key)s::{type}, %(after_id)s::uuid){filters}
          ORDER BY {key} {direction}, id {direction}
-         LIMIT %(limit)s + 1) AS t
+         LIMIT %(limit)s + 1) AS {row}
      ORDER BY place
      LIMIT %(limit)s + 1
 )
@@ -30,7 +31,7 @@ SELECT coalesce(string_agg({json}::text, ',' ORDER BY place)
        (SELECT {key}::text FROM page WHERE place = %(limit)s),
        (SELECT id FROM page WHERE place = %(limit)s),
        {position}
-  FROM page t
+  FROM page {row}
 """
 _COUNT = """
 SELECT count(*) FROM {source}
@@ -73,9 +74,10 @@ class Page:
 class Listing:
     """A list that can be paged: where its rows are, and how one looks as JSON.
 
-    `source`: the table, whose rows have an `id`. `json`: an expression on a row `t`. `gone`: the
-    column that is set when a row is deleted. `sorts`: the column and its type (text or timestamptz)
-    of each order. `owned`: whether every row is a company's, `%(company_id)s`.
+    `source`: the table, whose rows have an `id`. `json`: an expression on a row, which it calls
+    `row`. `gone`: the column that is set when a row is deleted. `sorts`: the column and its type
+    (text or timestamptz) of each order. `owned`: whether every row is a company's,
+    `%(company_id)s`.
     """
 
     source: str
@@ -85,6 +87,7 @@ class Listing:
     position: str = "0::bigint"
     filters: str = ""
     owned: bool = True
+    row: str = "t"
 
     @property
     def queries(self) -> Mapping[str, str]:
@@ -114,7 +117,7 @@ class Listing:
         down = sort.startswith("-")
         return _PAGE.format(
             source=self.source, json=self.json, gone=self.gone, filters=self.filters,
-            position=self.position, owned=self._owned, key=key, type=type_,
+            position=self.position, owned=self._owned, row=self.row, key=key, type=type_,
             beyond="<" if down else ">", direction="DESC" if down else "ASC",
         )  # fmt: skip
 

@@ -51,23 +51,24 @@ SELECT purged_at FROM {SCHEMA}.purged_table_defs
  WHERE id = %(id)s AND company_id = %(company_id)s
 """  # noqa: S608
 
-_FILTERS = """
+SORTS = {
+    "name": ("name_folded", "text"),
+    "createdAt": ("created_at", "timestamptz"),
+    "updatedAt": ("updated_at", "timestamptz"),
+}
+FILTERS = """
         AND (%(any_workspace)s OR workspace_id IS NOT DISTINCT FROM %(workspace_id)s::uuid)
         AND (%(updated_by)s::uuid IS NULL OR updated_by = %(updated_by)s::uuid)
         AND (%(pattern)s::text IS NULL OR search_folded LIKE %(pattern)s)"""
-_DEFAULTS = json.dumps(dict(DEFAULT_SETTINGS))
+DEFAULTS = json.dumps(dict(DEFAULT_SETTINGS))
 
 TABLES = Listing(
     source=f"{SCHEMA}.table_defs",
     json=TABLE,
     gone="deleted_at",
-    sorts={
-        "name": ("name_folded", "text"),
-        "createdAt": ("created_at", "timestamptz"),
-        "updatedAt": ("updated_at", "timestamptz"),
-    },
+    sorts=SORTS,
     position=POSITION,
-    filters=_FILTERS,
+    filters=FILTERS,
 )
 LIST = TABLES.queries
 COUNT = TABLES.count
@@ -111,13 +112,13 @@ class TableRow:
 
 def by_id_params(company_ids: Sequence[UUID], ids: Sequence[UUID]) -> dict[str, Any]:
     """The parameters of BY_ID."""
-    return {"company_ids": list(company_ids), "ids": list(ids), "defaults": _DEFAULTS}
+    return {"company_ids": list(company_ids), "ids": list(ids), "defaults": DEFAULTS}
 
 
 def list_params(wanted: Filter, after: Keyset | None, limit: int) -> dict[str, Any]:
     """The parameters of a LIST query."""
     paging = TABLES.params(wanted.sort, wanted.state, after, limit)
-    return wanted.params() | paging | {"defaults": _DEFAULTS}
+    return wanted.params() | paging | {"defaults": DEFAULTS}
 
 
 def _pattern(text: str) -> str:

@@ -1,0 +1,161 @@
+"""Reading what happened, and what tables were: at a version, a position, or a moment."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import TupleRow
+
+from api.errors import ApiError, invalid
+from api.history_items import Row
+from api.pooled import Pool, fetching, transacting
+from api.progress import Progress
+from api.reading import DEFAULT_WAIT
+from application.event_store.session import companies, scoped
+from domain.errors import NotFound, TablePurged
+from projections import history_queries as queries
+from projections.history_queries import PastRow, Wanted
+from projections.keyset import Keyset, Page
+from projections.table_def_queries import DEFAULTS, Filter
+
+AT_VERSION, AT_POSITION = scoped(queries.AT_VERSION), scoped(queries.AT_POSITION)
+LIST = {sort: scoped(query) for sort, query in queries.LIST_AT.queries.items()}
+COUNT = scoped(queries.LIST_AT.count)
+CHANGED = scoped(queries.CHANGED)
+# With what its actor is called; the walk behind it has the rows in their order already.
+_NAMED = """
+SELECT happened.*, people.name AS actor_name
+  FROM ({query}) AS happened
+  LEFT JOIN access.people ON people.company_id = %(company_id)s AND people.id = happened.updated_by
+"""
+OF_TABLE = {order: scoped(_NAMED.format(query=query)) for order, query in queries.OF_TABLE.items()}
+# Words are found in an index that knows no order, unless they are everywhere: the planner decides.
+ANY_PLAN = """
+SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
+
+
+class HistoryReads:
+    """The read side of what happened."""
+
+    def __init__(self, pool: Pool, progress: Progress) -> None:
+        self.progress = progress
+        self._pooled = fetching(pool)
+        self._transact = transacting(pool)
+
+    async def of_table(
+        self, company_id: UUID, id: UUID, order: str, after: Keyset | None, limit: int
+    ) -> Sequence[Row]:
+        """One more than a page of what happened to a table.
+
+        Raises:
+            NotFound: the company never had it.
+        """
+        start = NEWEST_VERSION if order == "newest" else 0
+        params = {"id": id, "limit": limit, "after": int(after.key) if after else start}
+        rows = _in_order(await self._fetch(OF_TABLE[order], company_id, params), order)
+        if not rows and after is None:
+            raise NotFound
+        return rows
+
+    async def of_company(self, wanted: Wanted, after: Keyset | None, limit: int) -> Sequence[Row]:
+        """One more than a page of what happened in a company."""
+        query, params = _NAMED.format(query=wanted.query()), wanted.params(after, limit)
+        if wanted.text is None:
+            rows = await self._fetch(scoped(query), wanted.company_id, params)
+        else:
+            rows = await self._search(query, wanted.company_id, params)
+        return _in_order(rows, wanted.order)
+
+    async def at_version(self, company_id: UUID, id: UUID, version: int) -> PastRow:
+        """A table as it was at a version.
+
+        Raises:
+            NotFound: the company never had it, or it has no such version.
+            TablePurged: it was purged then, or what it was has been erased.
+        """
+        return _existing(await self._fetch(AT_VERSION, company_id, {"id": id, "version": version}))
+
+    async def at_position(self, company_id: UUID, id: UUID, position: int) -> PastRow:
+        """A table as it was at a position; raises as `at_version`."""
+        params = {"id": id, "position": position}
+        return _existing(await self._fetch(AT_POSITION, company_id, params))
+
+    async def list(self, wanted: Filter, position: int, after: Keyset | None, limit: int) -> Page:
+        """One page of the list as it was at a position."""
+        params = queries.list_params(wanted, position, after, limit)
+        rows = await self._fetch(LIST[wanted.sort], wanted.company_id, params)
+        return Page(*rows[0])
+
+    async def count(self, wanted: Filter, position: int) -> int:
+        """How many tables the whole list had at a position."""
+        params = wanted.params() | {"position": position}
+        return int((await self._fetch(COUNT, wanted.company_id, params))[0][0])
+
+    async def changed(
+        self, company_id: UUID, start: int, end: int, after: Keyset | None, limit: int
+    ) -> Sequence[TupleRow]:
+        """One more than a page of the tables that changed between two positions."""
+        params = {"from": start, "to": end, "after": int(after.key) if after else start}
+        return await self._fetch(CHANGED, company_id, params | {"limit": limit})
+
+    async def position_before(self, moment: datetime) -> int:
+        """The last position before a moment."""
+        rows = await self._pooled(queries.BEFORE, {"moment": moment})
+        return int(rows[0][0])
+
+    async def position_at(self, point: int | datetime | None, pointer: str) -> int:
+        """The position that answers for a position, a moment, or now: once it can be answered.
+
+        Raises:
+            ApiError: `validation` when it is not over yet, `projection-behind`.
+        """
+        moment = point if isinstance(point, datetime) else None
+        [(before, is_past, head)] = await self._pooled(queries.MOMENT, {"moment": moment})
+        position = head if point is None else before if isinstance(point, datetime) else point
+        if is_past is False or position > head:
+            detail = "is still to come" if moment else f"is beyond the last position, {head}"
+            raise invalid(
+                [{"pointer": pointer, "in": "query", "code": "out-of-range", "detail": detail}]
+            )
+        if not await self.progress.reach(position, DEFAULT_WAIT):
+            detail = f"The history is at position {self.progress.position}."
+            raise ApiError("projection-behind", detail)
+        return int(position)
+
+    async def _search(
+        self, query: str, company_id: UUID, params: Mapping[str, Any]
+    ) -> Sequence[TupleRow]:
+        async def run(connection: Any) -> Sequence[TupleRow]:
+            await connection.execute(ANY_PLAN)
+            async with connection.cursor(binary=True) as cursor:
+                await cursor.execute(query.encode(), {**params, "company_id": company_id})
+                return list(await cursor.fetchall())
+
+        return await self._transact(company_id, run)
+
+    async def _fetch(
+        self, query: str, company_id: UUID, params: Mapping[str, Any]
+    ) -> Sequence[TupleRow]:
+        given = {"defaults": DEFAULTS, "company_id": company_id, "companies": companies(company_id)}
+        given |= params
+        return await self._pooled(query, given)
+
+
+NEWEST_VERSION = 2**31 - 1
+
+
+def _in_order(rows: Sequence[TupleRow], order: str) -> Sequence[Row]:
+    found = [Row(*row) for row in rows]
+    return sorted(found, key=lambda row: row.position, reverse=order == "newest")
+
+
+def _existing(rows: Sequence[TupleRow]) -> PastRow:
+    if not rows:
+        raise NotFound
+    row = PastRow(*rows[0])
+    if row.erased or row.purged_at:
+        raise TablePurged
+    return row

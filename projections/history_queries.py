@@ -1,0 +1,216 @@
+"""Questions to the read model `history`: run `scoped`, like those to the tables.
+
+A moment is answered by the position that was the last one then; a position by the versions that
+stood at it. Tables look as the present list shows them, byte for byte.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.recorded import event_classes
+from projections.base import live_schema
+from projections.history import HistoryProjection, lexeme, words
+from projections.keyset import TIME, Keyset, Listing
+from projections.table_def_queries import FILTERS, SORTS, TABLE, Filter
+
+SCHEMA = live_schema(HistoryProjection())
+NEWEST = 2**63 - 1
+
+# Moments and positions have the same order, so that both ends of what was asked for are exact.
+MOMENT = """
+SELECT event_store.position_before(%(moment)s::timestamptz + interval '1 microsecond'),
+       %(moment)s::timestamptz <= clock_timestamp(), event_store.head()
+"""
+BEFORE = "SELECT event_store.position_before(%(moment)s::timestamptz)"
+
+_TABLE = f"{TABLE}::text"
+_STATE = """json_build_object(
+       'name', {0}.name, 'slug', {0}.slug, 'description', {0}.description, 'icon', {0}.icon,
+       'color', {0}.color, 'settings', {0}.settings, 'workspaceId', {0}.workspace_id,
+       'deletedAt', {time_deleted}, 'purgedAt', {time_purged})::text"""
+
+
+def _state(alias: str) -> str:
+    return _STATE.format(
+        alias,
+        time_deleted=TIME.format(f"{alias}.deleted_at"),
+        time_purged=TIME.format(f"{alias}.purged_at"),
+    )
+
+
+_ITEM = f"""
+SELECT v.id, v.version, v.position, v.topic, v.event_id, v.recorded_at, v.updated_at, v.updated_by,
+       v.actor_kind, v.command, v.reason, v.request_id, v.correlation_id, v.causation_id,
+       v.workspace_id, v.name, v.updated_by IS NULL,
+       CASE WHEN p.updated_by IS NOT NULL THEN {_state("p")} END, {_state("v")}
+  FROM ({{source}}) AS v
+  LEFT JOIN {SCHEMA}.versions p ON p.id = v.id AND p.version = v.version - 1
+ ORDER BY v.{{key}} {{direction}}
+"""  # noqa: S608
+_OF_TABLE = f"""
+SELECT * FROM {SCHEMA}.versions
+ WHERE id = %(id)s AND (company_id = %(company_id)s) IS TRUE AND version {{beyond}} %(after)s
+   AND topic LIKE 'TableDef.%%'
+ ORDER BY version {{direction}}
+ LIMIT %(limit)s + 1
+"""  # noqa: S608
+_OF_COMPANY = f"""
+SELECT * FROM {SCHEMA}.versions
+ WHERE {{conditions}} AND position {{beyond}} %(after)s
+ ORDER BY position {{direction}}
+ LIMIT %(limit)s + 1
+"""  # noqa: S608
+_OF_TOPICS = """
+SELECT of_topic.*
+  FROM unnest(%(topics)s::text[]) AS wanted(topic)
+ CROSS JOIN LATERAL ({source}) AS of_topic
+ ORDER BY position {direction}
+ LIMIT %(limit)s + 1
+"""
+_ORDERS = {"newest": ("<", "DESC"), "oldest": (">", "ASC")}
+
+OF_TABLE = {
+    order: _ITEM.format(
+        source=_OF_TABLE.format(beyond=beyond, direction=direction),
+        key="version",
+        direction=direction,
+    )
+    for order, (beyond, direction) in _ORDERS.items()
+}
+
+# One table: at a version, or at a position. Also what it was before it was purged.
+_ONE = f"""
+SELECT t.version, t.position, t.updated_by IS NULL, t.deleted_at, t.purged_at,
+       {_state("t")}, {_TABLE}
+  FROM {SCHEMA}.versions t
+ WHERE t.id = %(id)s AND (t.company_id = %(company_id)s) IS TRUE AND t.topic LIKE 'TableDef.%%'
+"""  # noqa: S608
+AT_VERSION = f"{_ONE} AND t.version = %(version)s"
+AT_POSITION = f"{_ONE} AND t.position <= %(position)s ORDER BY t.position DESC LIMIT 1"
+
+# What a company's tables were at a position: its era, and of that what stood.
+_ERA = f"""(SELECT era FROM {SCHEMA}.eras
+                    WHERE company_id = %(company_id)s AND begins <= %({{}})s
+                    ORDER BY begins DESC LIMIT 1)"""  # noqa: S608
+_STOOD = f"""
+        AND era = {_ERA.format("position")}
+        AND position <= %(position)s AND until > %(position)s"""
+LIST_AT = Listing(
+    source=f"{SCHEMA}.standings",
+    json=f"""(SELECT {TABLE} FROM {SCHEMA}.versions AS t
+               WHERE t.id = of_page.id AND t.version = of_page.version)""",  # noqa: S608
+    gone="deleted_at",
+    sorts=SORTS,
+    position="%(position)s::bigint",
+    filters=_STOOD + FILTERS,
+    row="of_page",
+)
+
+# What became of tables between two positions: what changed is what stands at the second, since a
+# position after the first; and what was purged.
+CHANGED = f"""
+WITH changed AS (
+    (SELECT id, version, position FROM {SCHEMA}.standings
+      WHERE company_id = %(company_id)s AND era = {_ERA.format("to")}
+        AND position > %(after)s AND position <= %(to)s AND until > %(to)s
+      ORDER BY position LIMIT %(limit)s + 1)
+     UNION ALL
+    (SELECT id, version, position FROM {SCHEMA}.versions
+      WHERE company_id = %(company_id)s AND topic = 'TableDef.Purged'
+        AND position > %(after)s AND position <= %(to)s
+      ORDER BY position LIMIT %(limit)s + 1)
+     ORDER BY position LIMIT %(limit)s + 1
+)
+SELECT c.id, c.position,
+       CASE WHEN b.updated_by IS NOT NULL AND b.purged_at IS NULL THEN {_state("b")} END,
+       CASE WHEN a.updated_by IS NOT NULL AND a.purged_at IS NULL THEN {_state("a")} END
+  FROM changed c
+  JOIN {SCHEMA}.versions a ON a.id = c.id AND a.version = c.version
+  LEFT JOIN LATERAL (
+       SELECT * FROM {SCHEMA}.versions
+        WHERE id = c.id AND position <= %(from)s
+        ORDER BY position DESC LIMIT 1) AS b ON true
+ ORDER BY c.position
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which events of a company's history, and in which order."""
+
+    company_id: UUID
+    order: str = "newest"
+    actor_id: UUID | None = None
+    topics: tuple[str, ...] | None = None
+    table_id: UUID | None = None
+    after: int | None = None
+    until: int | None = None
+    text: str | None = None
+
+    def query(self) -> str:
+        """The query of a page: a walk along the index that knows most of what is wanted."""
+        beyond, direction = _ORDERS[self.order]
+        conditions = "\n   AND ".join(self._conditions())
+        source = _OF_COMPANY.format(conditions=conditions, beyond=beyond, direction=direction)
+        if self._by_topic:
+            source = _OF_TOPICS.format(source=source, direction=direction)
+        return _ITEM.format(source=source, key="position", direction=direction)
+
+    def params(self, after: Keyset | None, limit: int) -> dict[str, Any]:
+        """The parameters of a page."""
+        return {
+            "company_id": self.company_id, "after": self._beyond(after), "limit": limit,
+            "actor_id": self.actor_id, "topics": list(self.topics or event_classes()),
+            "id": self.table_id, "from": self.after, "to": self.until, "words": self._words(),
+        }  # fmt: skip
+
+    @property
+    def _by_topic(self) -> bool:
+        """What somebody did, and what is of some types, is found topic by topic."""
+        others = self.table_id is not None or self.text is not None
+        return not others and (self.actor_id is not None or self.topics is not None)
+
+    def _conditions(self) -> list[str]:
+        conditions = {
+            "company_id = %(company_id)s": self.table_id is None,
+            "id = %(id)s": self.table_id is not None,
+            "(company_id = %(company_id)s) IS TRUE": self.table_id is not None,
+            "updated_by = %(actor_id)s": self.actor_id is not None,
+            "topic = wanted.topic": self._by_topic,
+            "topic = ANY(%(topics)s)": self.topics is not None and not self._by_topic,
+            "position > %(from)s": self.after is not None,
+            "position <= %(to)s": self.until is not None,
+            "words @@ %(words)s::tsquery": self.text is not None,
+        }
+        return [condition for condition, holds in conditions.items() if holds]
+
+    def _beyond(self, after: Keyset | None) -> int:
+        if after is not None:
+            return int(after.key)
+        return NEWEST if self.order == "newest" else 0
+
+    def _words(self) -> str | None:
+        if self.text is None:
+            return None
+        return " & ".join(f"'{lexeme(self.company_id, word)}':*" for word in words(self.text))
+
+
+def list_params(wanted: Filter, position: int, after: Keyset | None, limit: int) -> dict[str, Any]:
+    """The parameters of a query of LIST_AT."""
+    paging = LIST_AT.params(wanted.sort, wanted.state, after, limit)
+    return wanted.params() | paging | {"position": position}
+
+
+@dataclass(frozen=True, slots=True)
+class PastRow:
+    """One table as it was at a version; `erased`: nothing is left of it."""
+
+    version: int
+    position: int
+    erased: bool
+    deleted_at: datetime | None
+    purged_at: datetime | None
+    state: str
+    json: str
