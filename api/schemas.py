@@ -268,6 +268,20 @@ class TableChanges(Changes):
     )
 
 
+class PurgeOptions(BaseModel):
+    """How much is to go."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"erase": True}]}
+    )
+
+    erase: bool = Field(
+        False,
+        description="Also erase all that was recorded of it, in every copy: only that it was there,"
+        " and who erased it and why, is kept. Needs a `Reason`.",
+    )
+
+
 class CopyOptions(Copy):
     """What a copy has of its own; the rest is the original's."""
 

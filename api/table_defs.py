@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.answers import BODY, CONDITIONAL, EVERY, failures, found, moved, reads, writes
 from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
-from api.errors import ApiError
+from api.errors import ApiError, invalid
 from api.reading import after, catch_up, page_answer, unless_known
 from api.schemas import (
     ConditionalHeaders,
@@ -19,6 +19,7 @@ from api.schemas import (
     NewTable,
     OneQuery,
     PastQuery,
+    PurgeOptions,
     ReadHeaders,
     SuggestionQuery,
     TableChanges,
@@ -184,17 +185,21 @@ async def restore_table(
     "/{id}/purge",
     status_code=204,
     dependencies=PURGE,
-    responses=writes(204, *GONE, "not-deleted"),
+    responses=writes(204, *BODY, *GONE, "not-deleted"),
 )
 async def purge_table(
     call: Call,
     id: TableId,
     query: Annotated[WriteQuery, Query()],
     headers: Annotated[ConditionalHeaders, Header()],
+    options: Annotated[PurgeOptions, Body(default_factory=PurgeOptions)],
 ) -> Response:
     """End a deleted table for ever; its slug is free again."""
+    if options.erase and headers.reason is None:
+        fault = {"in": "header", "code": "required", "detail": "say why it is erased"}
+        raise invalid([{"pointer": "/Reason", **fault}])
     request = await conditional_request(call, "purge", query, headers)
-    outcome = await call.services.table_defs.purge(id, request)
+    outcome = await call.services.table_defs.purge(id, request, options.erase)
     return changed(call, request, outcome, TABLE, 204)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from application.errors import AppendBusy, VersionConflict, VersionMismatch
 from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
 from domain.base import Aggregate, Context, Event, Standing, replay
-from domain.errors import NotFound
+from domain.errors import NotFound, TablePurged
 from domain.recorded import Recorded
 
 PATIENCE = 2.0  # seconds to wait for one's turn
@@ -200,11 +200,14 @@ def existing(recorded: Sequence[Recorded], company_id: UUID) -> Any:
     """
     if not recorded or recorded[0].company_id != company_id:
         raise NotFound
-    return _at(recorded, len(recorded))
+    return replay([r.event for r in recorded])
 
 
 def _at(recorded: Sequence[Recorded], version: int) -> Any:
-    return replay([r.event for r in recorded[:version]])
+    events = [r.event for r in recorded if r.event.originator_version <= version]
+    if not events:  # what it was then has been erased
+        raise TablePurged
+    return replay(events)
 
 
 def _present(recorded: Sequence[Recorded]) -> Receipt:

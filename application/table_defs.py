@@ -65,9 +65,13 @@ class TableDefs(Application):
         """Bring a deleted table back."""
         return await self.execute(id, request, lambda table: table.restore(request.context))
 
-    async def purge(self, id: UUID, request: Request) -> Outcome:
-        """End a deleted table for ever."""
-        return await self.execute(id, request, lambda table: table.purge(request.context))
+    async def purge(self, id: UUID, request: Request, erase: bool = False) -> Outcome:
+        """End a deleted table for ever; `erase`: with all that was recorded of it."""
+
+        def decide(table: TableDef) -> None:
+            (table.erase if erase else table.purge)(request.context)
+
+        return await self.execute(id, request, decide)
 
     async def duplicate(self, id: UUID, request: Request, own: Copy) -> Outcome:
         """Create a copy of a table, with a name, slug and workspace of its own if wanted."""

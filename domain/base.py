@@ -97,6 +97,16 @@ class CreatedEvent(Event, CanInitAggregate[UUID]):
     """The first event of an aggregate."""
 
 
+class ErasingEvent(Event, CanInitAggregate[UUID]):
+    """The last event of an aggregate: those before it say nothing any more."""
+
+    def mutate(self, aggregate: Any) -> Any:
+        """Change what the events before it made, or begin with what it says by itself."""
+        if aggregate is None:
+            return super().mutate(None)
+        return CanMutateAggregate.mutate(self, aggregate)
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What an aggregate is to others, which the event store keeps exact at the moment of an append.

@@ -97,6 +97,12 @@ class TableDef(Aggregate):
 
         TOPIC = "TableDef.Purged"
 
+    class Erased(Event, base.ErasingEvent):
+        """All that was recorded of it was erased, but for what says that it was there."""
+
+        TOPIC = "TableDef.Erased"
+        originator_topic: str = "TableDef"
+
     # Commands
 
     @classmethod
@@ -172,6 +178,19 @@ class TableDef(Aggregate):
             raise NotDeleted
         self.record(self.Purged, context)
 
+    def erase(self, context: Context) -> None:
+        """End it for ever, and let go of all that was recorded of it.
+
+        Raises:
+            NotDeleted: it is live.
+            TablePurged: it is erased already.
+        """
+        if self.erased_at:
+            raise TablePurged
+        if not self.purged_at:
+            self.purge(context)
+        self.record(self.Erased, context)
+
     def copy(self, own: Copy) -> Details:
         """What a copy of this table starts with.
 
@@ -224,6 +243,7 @@ class TableDef(Aggregate):
         self.deleted_at: datetime | None = None
         self.deleted_because: UUID | None = None
         self.purged_at: datetime | None = None
+        self.erased_at: datetime | None = None
 
     @apply.register
     def _(self, event: Renamed) -> None:
@@ -261,6 +281,11 @@ class TableDef(Aggregate):
     @apply.register
     def _(self, event: Purged) -> None:
         self.purged_at = event.timestamp
+
+    @apply.register
+    def _(self, event: Erased) -> None:
+        self.company_id = event.metadata.company_id
+        self.purged_at = self.erased_at = event.timestamp
 
     @property
     def standing(self) -> Standing:

@@ -73,6 +73,7 @@ MEANS = {
     f"{TYPE}deleted.v1": CHANGE.format("deletedAt = :occurredAt,"),
     f"{TYPE}restored.v1": CHANGE.format("deletedAt = NULL,"),
     f"{TYPE}purged.v1": REMOVE,
+    f"{TYPE}erased.v1": REMOVE,
 }
 ADVICE = {  # by the status of an answer: the exit status, and what to do
     401: (4, "Set FOLLOWER_KEY to a key of the company."),

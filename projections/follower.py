@@ -136,10 +136,10 @@ class Follower:
         self.position = rows[-1][5]
 
     def _concerns(self, row: Any) -> bool:
-        originator_id, _, topic, *_ = row
-        return (
-            topic.partition(".")[0] in self.projection.nouns and originator_id not in self._parked
-        )
+        """What was erased says nothing, until the event that says so."""
+        originator_id, _, topic, state, *_ = row
+        ours = topic.partition(".")[0] in self.projection.nouns
+        return ours and state is not None and originator_id not in self._parked
 
     async def _project_singly(self, rows: Sequence[Any]) -> None:
         for row in rows:
@@ -178,7 +178,7 @@ class Follower:
             await cursor.execute(READ_PARKED, (originator_id, position, self.position))
             rows = await cursor.fetchall()
         try:
-            return originator_id, [_recorded(row) for row in rows]
+            return originator_id, [_recorded(row) for row in rows if row[3] is not None]
         except UnreadableEvent as error:
             logger.warning("still parked: %s: %s", originator_id, error)
             return None

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from pydantic_core import to_json
 
-from domain.base import CreatedEvent, Event
+from domain.base import CreatedEvent, ErasingEvent, Event
 from domain.company import Company
 from domain.recorded import Recorded
 from domain.table_def import TableDef
@@ -43,6 +43,17 @@ BY_INDEX = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true)
 """
+# Of what was erased there is left that it was there; when this is built anew, it is there already.
+ERASE = f"""
+INSERT INTO versions (id, version, company_id, position, topic, event_id, recorded_at)
+SELECT originator_id, originator_version, company_id, position, topic, event_id, recorded_at
+  FROM event_store.events
+ WHERE originator_id = %s AND originator_version < %s
+    ON CONFLICT (id, version) DO UPDATE
+   SET {", ".join(f"{column} = NULL" for column in (*CAUSE, *STATE, "words"))}
+"""  # noqa: S608
+STANDS_NO_MORE = "DELETE FROM standings WHERE id = %s"
+FORGET_PARKED = "UPDATE projections.parked SET error = '' WHERE originator_id = %s"
 MOST_WORDS, LONGEST_WORD = 200, 64
 _HANDLERS = {"TableDef": table_defs.handles, "Workspace": tenancy.handles,
              "Company": tenancy.handles}  # fmt: skip
@@ -61,6 +72,10 @@ class HistoryProjection:
         """Add a version for each event, and let those of tables stand from then on."""
         await connection.execute(BY_INDEX)
         states = await _load(connection, events)
+        for recorded in events:
+            if isinstance(recorded.event, ErasingEvent):
+                await _forget(connection, recorded.event)
+                states.pop(recorded.event.originator_id, None)
         former = {id: state["version"] for id, state in states.items()}
         rows = [_version(states, recorded) for recorded in events]
         kept = [{column: row.get(column) for column in COLUMNS} for row in rows]
@@ -81,13 +96,26 @@ async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict
         return {row["id"]: row async for row in cursor}
 
 
+async def _forget(connection: AsyncConnection, event: Event) -> None:
+    id = event.originator_id
+    await connection.execute(ERASE.encode(), (id, event.originator_version))
+    await connection.execute(STANDS_NO_MORE, (id,))
+    await connection.execute(FORGET_PARKED, (id,))
+
+
 def _version(states: dict[UUID, Row], recorded: Recorded) -> Row:
     """What an event makes of what it happened to, and who caused it, how and why."""
     event, metadata = recorded.event, recorded.event.metadata
     before = states.get(event.originator_id, {})
     after = _after(before, recorded)
     states[event.originator_id] = after
-    texts = [before.get("name"), after["name"], after.get("slug"), metadata.reason, *_texts(event)]
+    texts = [
+        before.get("name"),
+        after.get("name"),
+        after.get("slug"),
+        metadata.reason,
+        *_texts(event),
+    ]
     return after | {
         "position": recorded.position,
         "topic": event.TOPIC,
@@ -113,7 +141,8 @@ def _after(before: Row, recorded: Recorded) -> Row:
     if isinstance(event, Company.Event) and "removed_at" in row:
         row["deleted_at"] = row.pop("removed_at")
     row |= {"id": event.originator_id, "company_id": recorded.company_id}
-    return table_defs.searchable(row) if isinstance(event, TableDef.Event) else row
+    is_table = isinstance(event, TableDef.Event) and "name" in row
+    return table_defs.searchable(row) if is_table else row
 
 
 def _texts(event: Event) -> Iterable[str]:

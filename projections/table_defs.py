@@ -45,7 +45,7 @@ WITH purged AS (
     SELECT id, company_id, purged_at
       FROM jsonb_to_recordset(%(purged)s::jsonb)
         AS row(id uuid, company_id uuid, purged_at timestamptz)
-        ON CONFLICT DO NOTHING
+        ON CONFLICT (id) DO UPDATE SET purged_at = excluded.purged_at
     RETURNING id
 ), forgotten AS (
     DELETE FROM former_slugs WHERE table_id IN (SELECT id FROM purged)
@@ -145,6 +145,15 @@ def _restored(row: Row, event: TableDef.Restored) -> None:
 @handles(TableDef.Purged)
 def _purged(row: Row, event: TableDef.Purged) -> None:
     row["purged_at"] = event.timestamp
+
+
+@handles(TableDef.Erased)
+def _erased(row: Row, event: TableDef.Erased) -> None:
+    row |= {
+        "id": event.originator_id,
+        "company_id": event.metadata.company_id,
+        "purged_at": event.timestamp,
+    }
 
 
 async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict[UUID, Row]:

@@ -62,10 +62,35 @@ CREATE OR REPLACE FUNCTION consumers.partition_of(originator_id uuid, partitions
 RETURNS integer LANGUAGE sql IMMUTABLE
 RETURN get_byte(uuid_send(originator_id), 15) % partitions;
 
+-- When a table is erased, so is what readers said of its events; as whoever appends, in its transaction.
+CREATE OR REPLACE FUNCTION consumers.forget() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE consumers.held SET error = NULL
+     WHERE company_id = NEW.company_id AND originator_id = NEW.originator_id;
+    RETURN NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger
+                    WHERE tgrelid = 'event_store.events'::regclass
+                      AND tgname = 'consumers_forget') THEN
+        CREATE TRIGGER consumers_forget AFTER INSERT ON event_store.events
+            FOR EACH ROW WHEN (NEW.topic LIKE '%.Erased') EXECUTE FUNCTION consumers.forget();
+    END IF;
+END
+$$;
+
 REVOKE ALL ON ALL TABLES IN SCHEMA consumers
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA consumers FROM PUBLIC;
 GRANT USAGE ON SCHEMA consumers TO dynamic_tables_api, dynamic_tables_projector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA consumers
    TO dynamic_tables_api, dynamic_tables_projector;
+GRANT USAGE ON SCHEMA consumers TO dynamic_tables_admin;
+GRANT SELECT, UPDATE ON consumers.held TO dynamic_tables_admin;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA consumers TO dynamic_tables_api, dynamic_tables_projector;

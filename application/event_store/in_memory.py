@@ -13,6 +13,7 @@ from application.errors import (
     VersionConflict,
 )
 from application.event_store.store import Append, IdempotencyKey, Receipt
+from domain.base import ErasingEvent
 from domain.recorded import Recorded, decode, encode
 
 
@@ -21,6 +22,7 @@ class InMemoryEventStore:
 
     def __init__(self) -> None:
         self._events: list[Recorded] = []
+        self._erased: set[int] = set()
         self._slugs: dict[tuple[UUID, str], UUID] = {}
         self._keys: dict[tuple[UUID, str], tuple[str, Receipt]] = {}
         self._open: dict[tuple[UUID, UUID], bool] = {}
@@ -41,7 +43,8 @@ class InMemoryEventStore:
         """All events of one aggregate of a company in version order; empty if there are none."""
         await asyncio.sleep(0)
         wanted = (company_id, originator_id)
-        return [r for r in self._events if (r.company_id, r.event.originator_id) == wanted]
+        found = (r for r in self._events if (r.company_id, r.event.originator_id) == wanted)
+        return [recorded for recorded in found if recorded.position not in self._erased]
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before."""
@@ -63,7 +66,8 @@ class InMemoryEventStore:
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """Events above a position, in global order."""
         await asyncio.sleep(0)
-        return self._events[after : after + limit]
+        page = self._events[after : after + limit]
+        return [recorded for recorded in page if recorded.position not in self._erased]
 
     async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
         """The first of these slugs that nobody in the company holds."""
@@ -91,6 +95,18 @@ class InMemoryEventStore:
         if append.claim and holder and holder != append.originator_id:
             raise SlugTaken(append.claim, holder)
 
+    def _place(self, append: Append, receipt: Receipt) -> None:
+        if append.opens is not None:
+            self._open[append.company_id, append.originator_id] = append.opens
+        if append.joins:
+            place = (append.company_id, append.joins, receipt.position)
+            self._members[append.originator_id] = place
+        if append.leaves:
+            self._members.pop(append.originator_id, None)
+
+    def _erase(self, id: UUID) -> None:
+        self._erased |= {r.position for r in self._events if r.event.originator_id == id}
+
     def _receipt(self, append: Append) -> Receipt:
         stored = 0 if append.dry_run else len(append.events)
         return Receipt(
@@ -102,6 +118,8 @@ class InMemoryEventStore:
 
     def _store(self, append: Append, receipt: Receipt) -> None:
         for event in append.events:
+            if isinstance(event, ErasingEvent):
+                self._erase(append.originator_id)
             copy = decode(event.TOPIC, event.originator_id, event.originator_version, encode(event))
             position = len(self._events) + 1
             self._events.append(Recorded(copy, append.company_id, position, receipt.recorded_at))
@@ -109,13 +127,7 @@ class InMemoryEventStore:
             del self._slugs[append.company_id, append.release or ""]
         if append.claim:
             self._slugs[append.company_id, append.claim] = append.originator_id
-        if append.opens is not None:
-            self._open[append.company_id, append.originator_id] = append.opens
-        if append.joins:
-            place = (append.company_id, append.joins, receipt.position)
-            self._members[append.originator_id] = place
-        if append.leaves:
-            self._members.pop(append.originator_id, None)
+        self._place(append, receipt)
         if key := append.idempotency:
             replay = Receipt(
                 receipt.originator_id, receipt.version, receipt.position, receipt.recorded_at, True

@@ -72,7 +72,7 @@ SELECT slug
 Answer = Receipt | Exception
 Encoded = tuple[Append, Sequence[dict[str, object]]]
 Identity = tuple[UUID, UUID]  # company and aggregate
-Row = tuple[UUID, int, str, bytes, UUID, int, datetime]
+Row = tuple[UUID, int, str, bytes, UUID, int, datetime]  # an erased one has no state
 
 
 class PostgresEventStore:
@@ -91,7 +91,8 @@ class PostgresEventStore:
 
     async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
         """All events of one aggregate of a company in version order; empty if there are none."""
-        return [_recorded(row) for row in await self._loads.get((company_id, originator_id)) or ()]
+        rows = await self._loads.get((company_id, originator_id)) or ()
+        return [_recorded(row) for row in rows if row[3] is not None]
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before."""
@@ -107,7 +108,7 @@ class PostgresEventStore:
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """Events above a position, in global order."""
         rows = await self._reads.fetch(READ, (after, limit))
-        return [_recorded(cast(Row, row)) for row in rows]
+        return [_recorded(cast(Row, row)) for row in rows if row[3] is not None]
 
     async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str | None:
         """The first of these slugs that nobody in the company holds."""

@@ -104,6 +104,23 @@ BEGIN
 END
 $$;
 
+-- The one change that an event can see: what it said is erased, what it committed to is kept.
+CREATE OR REPLACE FUNCTION event_store.allow_erasure() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    erased event_store.events := OLD;
+BEGIN
+    erased.commitment := sha256(coalesce(OLD.salt, '') || OLD.state);
+    erased.salt := NULL;
+    erased.state := NULL;
+    IF OLD.state IS NULL OR NEW IS DISTINCT FROM erased THEN
+        RAISE EXCEPTION 'event_store.events is append-only'
+              USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END
+$$;
+
 -- Only what is missing: even `IF NOT EXISTS` and `OR REPLACE` would wait for every writer, and for a
 -- VACUUM, and let new writers wait meanwhile, at each start of a process.
 DO $$
@@ -130,15 +147,20 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM pg_trigger
                     WHERE tgrelid = 'event_store.events'::regclass
-                      AND tgname = 'events_are_append_only') THEN
+                      AND tgname = 'events_are_only_erased') THEN
+        DROP TRIGGER IF EXISTS events_are_append_only ON event_store.events;
         CREATE TRIGGER events_are_append_only
-            BEFORE UPDATE OR DELETE OR TRUNCATE ON event_store.events
+            BEFORE DELETE OR TRUNCATE ON event_store.events
             FOR EACH STATEMENT EXECUTE FUNCTION event_store.refuse_change();
+        CREATE TRIGGER events_are_only_erased
+            BEFORE UPDATE ON event_store.events
+            FOR EACH ROW EXECUTE FUNCTION event_store.allow_erasure();
     END IF;
 END
 $$;
 
--- Appends a batch of commands in one transaction and answers for each apart.
+-- Appends a batch of commands in one transaction and answers for each apart. An event that erases what
+-- was before it does so here; other copies are emptied by triggers on it, in the same transaction.
 --
 -- commands: [{"command": 0, "company_id", "originator_id", "expected_version", "position",
 --             "claim", "release", "joins", "leaves", "opens", "key", "request_hash", "dry_run"}]
@@ -284,6 +306,15 @@ BEGIN
            CASE r.outcome WHEN 'replayed' THEN r.key_recorded_at ELSE moment END
       FROM result r ORDER BY r.command;
 
+    IF events @? '$[*].topic ? (@ like_regex "[.]Erased$")' THEN
+        UPDATE event_store.events e
+           SET commitment = sha256(coalesce(e.salt, '') || e.state), salt = NULL, state = NULL
+          FROM event_store.events erased
+         WHERE erased.position > head AND erased.topic LIKE '%.Erased'
+           AND e.originator_id = erased.originator_id
+           AND e.originator_version < erased.originator_version AND e.state IS NOT NULL;
+    END IF;
+
     SELECT e.position INTO last FROM event_store.events e ORDER BY e.position DESC LIMIT 1;
     IF last > head THEN
         PERFORM pg_notify('dynamic_tables_events', last::text);
@@ -380,7 +411,7 @@ GRANT USAGE ON SCHEMA event_store
 GRANT SELECT ON event_store.events, event_store.slugs, event_store.idempotency_keys,
                 event_store.containers, event_store.memberships
    TO dynamic_tables_api, dynamic_tables_projector, dynamic_tables_admin;
-GRANT INSERT ON event_store.events TO dynamic_tables_admin;
+GRANT INSERT, UPDATE (state, salt, commitment) ON event_store.events TO dynamic_tables_admin;
 GRANT INSERT, UPDATE, DELETE ON event_store.slugs, event_store.idempotency_keys,
                                 event_store.containers, event_store.memberships
    TO dynamic_tables_admin;

@@ -71,7 +71,10 @@ class EventStore(Protocol):
         """
 
     async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
-        """All events of one aggregate of a company in version order; empty if there are none."""
+        """All events of one aggregate of a company in version order; empty if there are none.
+
+        Of what was erased, only the event that says so is left.
+        """
 
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before.

@@ -72,6 +72,9 @@ BEGIN
     IF to_regclass('webhooks.deliveries_by_endpoint') IS NULL THEN
         CREATE INDEX deliveries_by_endpoint ON webhooks.deliveries (endpoint_id, id);
     END IF;
+    IF to_regclass('webhooks.deliveries_by_event') IS NULL THEN
+        CREATE INDEX deliveries_by_event ON webhooks.deliveries (event_id);
+    END IF;
     IF to_regclass('webhooks.deliveries_by_age') IS NULL THEN
         CREATE INDEX deliveries_by_age ON webhooks.deliveries (began_at);
     END IF;
@@ -84,10 +87,37 @@ $$;
 SELECT event_store.isolate(name::regclass)
   FROM unnest(ARRAY['webhooks.endpoints', 'webhooks.deliveries', 'webhooks.replays']) AS name;
 
+-- When a table is erased, so is what receivers answered to its events; as consumers.forget().
+CREATE OR REPLACE FUNCTION webhooks.forget() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    UPDATE webhooks.deliveries SET answer = NULL
+     WHERE answer IS NOT NULL
+       AND event_id IN (SELECT event_id FROM event_store.events
+                         WHERE originator_id = NEW.originator_id);
+    RETURN NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger
+                    WHERE tgrelid = 'event_store.events'::regclass
+                      AND tgname = 'webhooks_forget') THEN
+        CREATE TRIGGER webhooks_forget AFTER INSERT ON event_store.events
+            FOR EACH ROW WHEN (NEW.topic LIKE '%.Erased') EXECUTE FUNCTION webhooks.forget();
+    END IF;
+END
+$$;
+
 REVOKE ALL ON ALL TABLES IN SCHEMA webhooks
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
 GRANT USAGE ON SCHEMA webhooks TO dynamic_tables_api, dynamic_tables_projector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks.endpoints, webhooks.replays
    TO dynamic_tables_api, dynamic_tables_projector;
 GRANT SELECT, DELETE ON webhooks.deliveries TO dynamic_tables_api;
+GRANT USAGE ON SCHEMA webhooks TO dynamic_tables_admin;
+GRANT SELECT, UPDATE ON webhooks.deliveries TO dynamic_tables_admin;
 GRANT SELECT, INSERT, DELETE ON webhooks.deliveries TO dynamic_tables_projector;

@@ -44,6 +44,7 @@ PUBLIC_TYPES = {
     "TableDef.Deleted": "dynamic-tables.table-def.deleted.v1",
     "TableDef.Restored": "dynamic-tables.table-def.restored.v1",
     "TableDef.Purged": "dynamic-tables.table-def.purged.v1",
+    "TableDef.Erased": "dynamic-tables.table-def.erased.v1",
 }
 
 

@@ -48,6 +48,7 @@ SET = (
 DELETED: tuple[type[Event], dict[str, Any]] = (TableDef.Deleted, {})
 RESTORED: tuple[type[Event], dict[str, Any]] = (TableDef.Restored, {})
 PURGED: tuple[type[Event], dict[str, Any]] = (TableDef.Purged, {})
+ERASED: tuple[type[Event], dict[str, Any]] = (TableDef.Erased, {})
 
 # One facet each: the command, and what it records on a table that was only created.
 CHANGES = {
@@ -98,6 +99,7 @@ def test_a_new_table_is_what_the_client_sent() -> None:
         "deleted_at": None,
         "deleted_because": None,
         "purged_at": None,
+        "erased_at": None,
     }
     assert [type(event) for event in table.collect()] == [TableDef.Created]
 
@@ -229,6 +231,37 @@ def restore(table: TableDef, context: Any) -> None:
 
 def purge(table: TableDef, context: Any) -> None:
     table.purge(context)
+
+
+def erase(table: TableDef, context: Any) -> None:
+    table.erase(context)
+
+
+def test_erasing_a_deleted_table_purges_it_first() -> None:
+    Given(DELETED).when(erase).then(PURGED, ERASED)
+
+
+def test_a_purged_table_can_be_erased_once() -> None:
+    Given(DELETED, PURGED).when(erase).then(ERASED)
+    Given(DELETED, PURGED, ERASED).refuses(erase, TablePurged)
+
+
+def test_a_live_table_refuses_to_be_erased() -> None:
+    Given().refuses(erase, NotDeleted)
+    Given(DELETED, RESTORED).refuses(erase, NotDeleted)
+
+
+@pytest.mark.parametrize("command", [delete, restore, purge, erase, change(name="Sales")])
+def test_of_an_erased_table_its_last_event_is_enough(command: Command) -> None:
+    whole = Given(DELETED, PURGED, ERASED).table
+    left = replay(
+        [event for event in everything_that_can_happen() if event.TOPIC == ERASED[0].TOPIC]
+    )
+    assert left.standing == whole.standing == Standing(live=False)
+    assert left.purged_at
+    assert (left.id, left.company_id) == (TABLE, COMPANY)
+    with pytest.raises(TablePurged):
+        command(left, context())
 
 
 def test_deleting_puts_a_table_aside() -> None:
@@ -456,6 +489,6 @@ def everything_that_can_happen() -> list[Event]:
     table = new()
     for command, _ in CHANGES.values():
         command(table, context())
-    for last in (delete, restore, delete, purge):
+    for last in (delete, restore, delete, purge, erase):
         last(table, context())
     return [*table.collect()]
