@@ -10,6 +10,8 @@ def fold(text: str) -> str:
 
     Compatibility characters first, or the capitals inside them would stay: `℡` is `TEL`.
     """
+    if text.isascii():  # most text: nothing to decompose
+        return text.casefold()
     plain = unicodedata.normalize("NFKD", text).casefold()
     decomposed = unicodedata.normalize("NFKD", plain)
     return "".join(c for c in decomposed if not unicodedata.combining(c))
