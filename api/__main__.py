@@ -4,23 +4,23 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 import psycopg
 import pydantic
-from psycopg import AsyncConnection
 
 from api import logs
 from api.database import Database, NotMigrated, database, require_migrated, with_database
 from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
 from api.publish_commands import publish
+from api.replay_commands import replay
 from api.settings import Settings
+from api.terminal import head, progress
 from projections.base import Projection
 
 WEBHOOKS = "webhooks"
-HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 
 
 @click.group()
@@ -125,27 +125,13 @@ def rebuild(name: str) -> None:
 
     async def rebuilt(found: Database) -> int:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        return await run(conninfo, chosen, _progress(await _head(conninfo)))
+        return await run(conninfo, chosen, progress(await head(conninfo)))
 
     try:
         position = with_database(rebuilt, PROJECTOR_ROLE)
     except AlreadyRebuilding:
         raise click.ClickException(f"{name} is being rebuilt already.") from None
     click.echo(f"Rebuilt {name} to position {position} in {time.monotonic() - started:.1f} s.")
-
-
-@cli.command()
-@click.option("--check", is_flag=True, required=True, help="Compare; the only mode so far.")
-def replay(check: bool) -> None:
-    """Fold every event from zero and compare with the read models and reservations."""
-    from api.roles import PROJECTOR_ROLE, as_role
-    from projections.check import check as run
-
-    report = with_database(lambda found: run(as_role(found.url, PROJECTOR_ROLE)), PROJECTOR_ROLE)
-    click.echo(f"{report.events} events, {report.tables} tables, to position {report.position}.")
-    for difference in report.differences:
-        click.echo(difference, err=True)
-    sys.exit(1 if report.differences else 0)
 
 
 @cli.command()
@@ -169,6 +155,7 @@ def asyncapi() -> None:
 cli.add_command(key)
 cli.add_command(company)
 cli.add_command(publish)
+cli.add_command(replay)
 
 
 def main() -> None:
@@ -215,24 +202,6 @@ def _named(name: str | None, known: Sequence[Projection], *others: str) -> Seque
         names = ", ".join([*(each.name for each in known), *others])
         raise click.ClickException(f"There is no {name!r}; there is {names}.")
     return chosen
-
-
-async def _head(conninfo: str) -> int:
-    async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
-        row = await (await connection.execute(HEAD)).fetchone()
-        return row[0] if row else 0
-
-
-def _progress(head: int) -> Callable[[int], None]:
-    """Shows on a terminal how far it is."""
-
-    def show(position: int) -> None:
-        percent = min(100, 100 * position // max(1, head))
-        click.echo(f"\r{position:,} of {head:,} events, {percent} %", nl=False, err=True)
-        if position >= head:
-            click.echo("\r\033[K", nl=False, err=True)
-
-    return show if sys.stderr.isatty() else lambda _: None
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ TypeList = Annotated[
 ]
 
 
-def _moment(text: Any) -> Any:
+def _no_number(text: Any) -> Any:
     """A time; a number is none, not even in quotes: it may be meant as a position."""
     if not (isinstance(text, str) and "-" in text.lstrip("-")):
         raise PydanticCustomError("datetime", "must be a time such as '2026-11-22T09:00:00Z'")
@@ -75,6 +75,7 @@ Position = Annotated[
     Field(json_schema_extra={"pattern": "^[0-9]{1,18}$"}, examples=["48231"]),
 ]
 Whole = BeforeValidator(whole)
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_no_number)]
 
 
 class Body(BaseModel):
@@ -165,7 +166,7 @@ class Seek(Body):
     position: After | None = Field(
         None, description="Behind this position; `0` from the beginning, `head` only what is new."
     )
-    time: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment)] | None = Field(
+    time: Moment | None = Field(
         None, description="With the first event that was recorded then or later."
     )
 

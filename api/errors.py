@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 _STATUS_CODES = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
 
 MAX_ERRORS = 100  # a body can hold tens of thousands of wrong fields; nobody reads more
+_PLACE = ("workspace", "workspaceId")
 _NAMED = 10  # in the sentence
 
 
@@ -62,6 +63,18 @@ class ApiError(Exception):
         self.detail = detail or CATALOGUE[code].remedy
         self.headers = dict(headers or {})
         self.members = members
+
+
+class TakenSince(Exception):
+    """A table cannot be what it was: its slug or workspace of then is not to be had now."""
+
+    def __init__(self, refused: SlugHeld | ContainerUnknown | ContainerClosed) -> None:
+        what, facet = ("slug", "slug") if isinstance(refused, SlugHeld) else _PLACE
+        super().__init__(
+            f"It is the {what} of that version; to keep the present one, leave '{facet}' out of"
+            " `facets`."
+        )
+        self.refused = refused
 
 
 def invalid(errors: Sequence[Mapping[str, str]]) -> ApiError:
@@ -168,6 +181,13 @@ def _(error: SlugHeld) -> ApiError:
         suggestion=error.suggestion,
         heldBy={"id": error.holder_id, "deletedAt": deleted_at and rfc3339(deleted_at)},
     )
+
+
+@_problem.register
+def _(error: TakenSince) -> ApiError:
+    problem = _problem(error.refused)
+    problem.detail += f" {error}"
+    return problem
 
 
 @_problem.register

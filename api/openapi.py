@@ -12,6 +12,7 @@ from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
+from api.reverting import Reversion
 from api.schemas import CopyOptions, NewTable, TableChanges
 from api.scopes import COOKIE
 from api.tenancy_schemas import (
@@ -31,7 +32,7 @@ _SHOWN = (
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
     *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
     *webhook_views.SHOWN, NewWebhook, WebhookChange, SecretRotation, ReplayRange,
-    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek,
+    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, Reversion,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,

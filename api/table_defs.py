@@ -12,6 +12,7 @@ from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError, invalid
 from api.reading import after, catch_up, page_answer, unless_known
+from api.reverting import Reversion, explained
 from api.schemas import (
     ConditionalHeaders,
     CopyOptions,
@@ -220,6 +221,30 @@ async def duplicate_table(
     request = write_request(call, "duplicate", query, headers)
     outcome = await call.services.table_defs.duplicate(id, request, own)
     return created(call, request, outcome, TABLE)
+
+
+@router.post(
+    "/{id}/revert",
+    dependencies=WRITE,
+    responses=writes(200, *BODY, *HIDDEN, *CONDITIONAL, "slug-taken", *PLACE),
+)
+async def revert_table(
+    call: Call,
+    id: TableId,
+    query: Annotated[WriteQuery, Query()],
+    headers: Annotated[ConditionalHeaders, Header()],
+    wanted: Annotated[Reversion, Body()],
+) -> Response:
+    """Put a table back to what it was, by new events; history only grows.
+
+    One event for each facet that differs, in one atomic step. A deleted table is restored first.
+    """
+    request = await conditional_request(call, "revert", query, headers)
+    with explained():
+        outcome = await call.services.table_defs.revert(
+            id, request, wanted.earlier(), wanted.facets
+        )
+    return changed(call, request, outcome, TABLE)
 
 
 def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:

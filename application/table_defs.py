@@ -1,6 +1,6 @@
 """What people do with table definitions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,11 +8,13 @@ from itertools import count
 from uuid import UUID
 
 from application.base import Application, Outcome, Request, existing, idempotency_turn
+from application.earlier import Earlier
 from application.errors import AppendBusy, Refused, SlugTaken
 from application.event_store.store import EventStore
 from domain import slugs
+from domain.errors import DeletedThen, InvalidValue
 from domain.table_def import TableDef
-from domain.table_details import Changes, Copy, Details
+from domain.table_details import FIELDS, Changes, Copy, Details, Facet
 
 ROUNDS = 100
 
@@ -50,12 +52,7 @@ class TableDefs(Application):
         Raises:
             SlugHeld, and whatever `Application.execute` raises.
         """
-        try:
-            return await self.execute(
-                id, request, lambda table: table.change(changes, request.context)
-            )
-        except SlugTaken as taken:
-            raise await self._held(request, taken) from taken
+        return await self._change(id, request, lambda table: table.change(changes, request.context))
 
     async def delete(self, id: UUID, request: Request) -> Outcome:
         """Put a table aside."""
@@ -82,9 +79,42 @@ class TableDefs(Application):
                 return await self.replay(request, receipt)
             return await self._create(request, original.copy(own))
 
+    async def revert(
+        self,
+        id: UUID,
+        request: Request,
+        earlier: Earlier,
+        facets: Collection[Facet] = tuple(FIELDS),
+    ) -> Outcome:
+        """Put facets of a table back to what they were, by new events.
+
+        Raises:
+            InvalidValue: there is nothing to go back to then.
+            SlugHeld, and whatever `Application.execute` raises.
+        """
+        company_id, context = request.context.company_id, request.context
+        recorded = await self.store.load(company_id, id)
+        existing(recorded, company_id)
+        # History only grows: what it was then stays, whatever happens before the append.
+        then = earlier.state(recorded, context.occurred_at)
+        try:
+            return await self._change(
+                id, request, lambda table: table.revert(then, facets, context)
+            )
+        except DeletedThen as error:
+            raise InvalidValue(earlier.pointer, "deleted", str(error)) from error
+
     async def suggest_slug(self, company_id: UUID, name: str) -> str:
         """The slug that a new table of this name would get."""
         return await self._free(company_id, slugs.derive(name))
+
+    async def _change(
+        self, id: UUID, request: Request, decide: Callable[[TableDef], None]
+    ) -> Outcome:
+        try:
+            return await self.execute(id, request, decide)
+        except SlugTaken as taken:
+            raise await self._held(request, taken) from taken
 
     async def _create(self, request: Request, details: Details) -> Outcome:
         id = request.context.new_id()

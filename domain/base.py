@@ -1,8 +1,10 @@
 """What every aggregate and event has. Only here does the domain know the library for it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from uuid import UUID
 
@@ -84,13 +86,21 @@ class Event(Stored, CanMutateAggregate[UUID]):
 
     def apply(self, aggregate: Any) -> None:
         """Let the aggregate's applier for this kind of event change its state."""
-        aggregate.apply(self)
+        _applier(aggregate.__class__, self.__class__)(aggregate, self)
         aggregate.updated_by = self.metadata.actor_id
         if cause := self.metadata.causation_id:
             aggregate.reacted_to |= {cause}
 
     def _as_dict(self) -> dict[str, Any]:
-        return dict(self)
+        return self.__dict__.copy()
+
+
+@cache
+def _applier(aggregate: type, event: type[Event]) -> Callable[[Any, Event], None]:
+    """What `aggregate.apply` would look up anew for each event, at more than it costs to apply."""
+    return cast(
+        Callable[[Any, Event], None], getattr_static(aggregate, "apply").dispatcher.dispatch(event)
+    )
 
 
 class CreatedEvent(Event, CanInitAggregate[UUID]):
@@ -161,8 +171,8 @@ class Aggregate(BaseAggregate[UUID]):
         return cast(Sequence[Event], self.collect_events())
 
 
-def replay(events: Sequence[Event]) -> Any:
-    """Fold the events of one aggregate, in version order, into its state.
+def states(events: Iterable[Event]) -> Iterator[Any]:
+    """What each event of one aggregate, in version order, makes of it: one object, which changes.
 
     Raises:
         eventsourcing.domain.OriginatorVersionError: a version is missing or repeated.
@@ -170,4 +180,16 @@ def replay(events: Sequence[Event]) -> Any:
     aggregate: Any = None
     for event in events:
         aggregate = event.mutate(aggregate)
+        yield aggregate
+
+
+def replay(events: Iterable[Event]) -> Any:
+    """Fold the events of one aggregate into its state; None if there are none.
+
+    Raises:
+        As `states`.
+    """
+    aggregate: Any = None
+    for aggregate in states(events):  # noqa: B007
+        pass
     return aggregate

@@ -33,6 +33,10 @@ class TableDeleted(DomainError):
         self.deleted_at = deleted_at
 
 
+class DeletedThen(DomainError):
+    """This table was deleted then. Choose a version at which it was not."""
+
+
 class TablePurged(DomainError):
     """This table was purged: it is gone for ever, only its history remains."""
 

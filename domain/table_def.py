@@ -1,6 +1,6 @@
 """A table definition: the container for the metadata of a table that people shape at run time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import singledispatchmethod
 from typing import Any, ClassVar, Self
@@ -11,8 +11,8 @@ from pydantic import Field
 from domain import base, values
 from domain.base import Aggregate, Context, Standing
 from domain.containers import container_of
-from domain.errors import InvalidValue, NotDeleted, TableDeleted, TablePurged
-from domain.table_details import Changes, Copy, Details
+from domain.errors import DeletedThen, InvalidValue, NotDeleted, TableDeleted, TablePurged
+from domain.table_details import FIELDS, Changes, Copy, Details, Facet
 from domain.values import Settings
 
 
@@ -134,19 +134,26 @@ class TableDef(Aggregate):
             InvalidValue: its settings would exceed a limit.
         """
         self._must_be_live()
-        settings = self._settings_after(changes)
-        given = changes.model_fields_set
-        if "name" in given and changes.name != self.name:
-            self.record(self.Renamed, context, name=changes.name)
-        if "slug" in given and changes.slug != self.slug:
-            self.record(self.SlugChanged, context, slug=changes.slug)
-        if "description" in given and (changes.description or None) != self.description:
-            self.record(self.DescriptionChanged, context, description=changes.description or None)
-        if "workspace_id" in given and changes.workspace_id != self.workspace_id:
-            self.record(self.MovedToWorkspace, context, workspace_id=changes.workspace_id)
-        self._change_appearance(changes, context)
-        if patch := values.diff_patch(self.settings, settings):
-            self.record(self.SettingsChanged, context, changes=patch)
+        given = changes.model_fields_set - {"settings"}
+        wanted = {field: getattr(changes, field) for field in given}
+        if "description" in given:
+            wanted["description"] = changes.description or None
+        self._become(wanted | {"settings": self._settings_after(changes)}, context)
+
+    def revert(self, to: Self, facets: Collection[Facet], context: Context) -> None:
+        """Put these facets back to what they were; `to` is this table as it was then.
+
+        Values that were stored by older rules come back as they were.
+
+        Raises:
+            TableDeleted, TablePurged: it cannot be changed now.
+            DeletedThen: there was nothing to go back to.
+        """
+        self._must_be_live()
+        if to.deleted_at:
+            raise DeletedThen
+        wanted = {field: getattr(to, field) for facet in facets for field in FIELDS[facet]}
+        self._become(wanted, context)
 
     def delete(self, context: Context) -> None:
         """Put it aside; deleting it again, or twice for the same cause, does nothing."""
@@ -209,12 +216,21 @@ class TableDef(Aggregate):
             settings=Settings.kept(self.settings),
         )
 
-    def _change_appearance(self, changes: Changes, context: Context) -> None:
-        given = changes.model_fields_set
-        icon = changes.icon if "icon" in given else self.icon
-        color = changes.color if "color" in given else self.color
-        if (icon, color) != (self.icon, self.color):
-            self.record(self.AppearanceChanged, context, icon=icon, color=color)
+    def _become(self, wanted: Mapping[str, Any], context: Context) -> None:
+        """Record one event per facet that differs from what is wanted; what is not named stays."""
+        now = {**vars(self), **wanted}
+        if now["name"] != self.name:
+            self.record(self.Renamed, context, name=now["name"])
+        if now["slug"] != self.slug:
+            self.record(self.SlugChanged, context, slug=now["slug"])
+        if now["description"] != self.description:
+            self.record(self.DescriptionChanged, context, description=now["description"])
+        if now["workspace_id"] != self.workspace_id:
+            self.record(self.MovedToWorkspace, context, workspace_id=now["workspace_id"])
+        if (now["icon"], now["color"]) != (self.icon, self.color):
+            self.record(self.AppearanceChanged, context, icon=now["icon"], color=now["color"])
+        if patch := values.diff_patch(self.settings, now["settings"]):
+            self.record(self.SettingsChanged, context, changes=patch)
 
     def _settings_after(self, changes: Changes) -> dict[str, Any]:
         if "settings" not in changes.model_fields_set:

@@ -1,12 +1,23 @@
 """What people say of a table when they create, change or copy it: with all its limits."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from domain.values import Color, Description, Icon, Name, Settings, Slug
+
+Facet = Literal["name", "slug", "description", "appearance", "settings", "workspaceId"]
+FIELDS: Mapping[Facet, Sequence[str]] = {
+    "name": ("name",),
+    "slug": ("slug",),
+    "description": ("description",),
+    "appearance": ("icon", "color"),
+    "settings": ("settings",),
+    "workspaceId": ("workspace_id",),
+}
 
 
 class Facets(BaseModel):

@@ -1,186 +1,148 @@
 """Is the present state really what the events say? Folds from zero and compares.
 
 The fold goes through the aggregates, not through the projection's own handlers, so that the two
-check each other. Memory does not grow with the log: events come aggregate by aggregate.
+check each other. Everything is seen as it was at one moment, also by several processes.
+
+Up to a position, only events until then are folded. Rows of the present state are compared where
+nothing has happened since that is in them: of the others nobody can tell what they were. Rows of
+versions never change, and are all compared up to that position.
 """
 
-import json
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+import asyncio
+import gc
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from multiprocessing import get_context
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
 
-from domain.base import replay
-from domain.recorded import decode
-from domain.table_def import TableDef
-from domain.values import same_json
 from projections.base import connect
-from projections.expected import KEEP, KEPT, READ_MODEL_OF, STRAY, TABLES, TENANCY, Kept
-from projections.handlers import Row
+from projections.comparing import FIRST, LAST, Range, Report, compare
+from projections.expected import KEEP, KEPT, TABLES
+from projections.histories import END
 
 POSITIONS = "SELECT projection, position FROM projections.positions WHERE projection = ANY(%s)"
-EVENTS = """
-SELECT originator_id, originator_version, topic, state, position
-  FROM event_store.events
- ORDER BY originator_id, originator_version
+HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
+# Ids of aggregates, in proportion to how many events they have.
+SAMPLE = """
+SELECT DISTINCT originator_id FROM event_store.events WHERE position = ANY(%s) ORDER BY 1
 """
-# Sorting a large log takes as long as it takes.
-NO_HURRY = "-c statement_timeout=0"
-CHUNK = 1_000  # tables
-MOST_DIFFERENCES = 100
-MISSING = "the events say that it is there, it is missing"
-STRAY_ROW = "the events know nothing of it, it is there"
-
-KNOWN_AS = {"Workspace": "workspace", "Company": "company"}
-
-
-@dataclass
-class Report:
-    """What was compared, and every difference found (the first hundred of them)."""
-
-    position: int = 0
-    events: int = 0
-    tables: int = 0
-    differences: list[str] = field(default_factory=list)
-
-    def differs(self, what: str, expected: object, found: object) -> None:
-        """Note a difference."""
-        self.note(f"{what}: the events say {expected!r}, found {found!r}")
-
-    def note(self, difference: str) -> None:
-        """Note a difference in words."""
-        if len(self.differences) < MOST_DIFFERENCES:
-            self.differences.append(difference)
+# Going through a large log takes as long as it takes, and all of it is wanted.
+NO_HURRY = (
+    "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0 -c cursor_tuple_fraction=1"
+)
+SMALL = 100_000  # events; more are shared out among processes
+RANGE = 25_000  # events
+MOST_RANGES = 64  # each looks through all reservations
+SAMPLES = 16  # for each range
+Progress = Callable[[int], None]
 
 
-@dataclass
-class History:
-    """The stored events of one aggregate, and what they make of it: now, and as projected."""
+async def check(
+    conninfo: str,
+    *,
+    only: UUID | None = None,
+    to: int | None = None,
+    progress: Progress = lambda _: None,
+    processes: int = 0,
+) -> Report:
+    """Compare every row of the read models, and all that the store keeps, with the events.
 
-    id: UUID
-    rows: list[Any] = field(default_factory=list)
-    now: Any = None
-    projected: Any = None
-    position: int = 0
+    `only`: this aggregate alone. `to`: see above. `progress` is told how many events are done.
+    `processes`: 0 = as many as there are processors.
+    """
+    async with _frozen(conninfo) as connection:
+        # Before the snapshot is taken, so that a rebuild cannot put tables under it that it does
+        # not see.
+        await connection.execute(KEEP.encode())
+        models = [each.read_model for each in KEPT if each.read_model]
+        found = await connection.execute(POSITIONS, (models,))
+        positions = dict.fromkeys(models, 0) | dict(await found.fetchall())
+        whole = Range(positions, only or FIRST, only or LAST, END if to is None else to)
+        report = Report(position=min(whole.to, positions[TABLES]))
+        events = 0 if only else await _one(connection, HEAD)
+        ranges = await _ranges(connection, whole, events)
+        if events <= SMALL or processes == 1:
+            for each in ranges:
+                report.add(await _compare(connection, each))
+                progress(report.events)
+            return report
+        snapshot = await _one(connection, "SELECT pg_export_snapshot()")
+        wanted = [(conninfo, snapshot, each) for each in ranges]
+        for part in await _in_processes(wanted, processes or os.cpu_count() or 1, progress):
+            report.add(part)
+        return report
 
-    def fold(self, positions: Mapping[str, int]) -> None:
-        """Fold the events: all of them, and those that the read model has seen.
 
-        Raises:
-            Exception: one of them cannot be read, or one is missing.
-        """
-        events = [decode(topic, id, version, state) for id, version, topic, state, _ in self.rows]
-        read_model = READ_MODEL_OF[events[0].TOPIC.partition(".")[0]]
-        seen = [row[4] for row in self.rows if row[4] <= positions[read_model]]
-        self.now = replay(events)
-        self.projected = self.now if len(seen) == len(events) else replay(events[: len(seen)])
-        self.position = seen[-1] if seen else 0
+async def _compare(connection: AsyncConnection, range: Range) -> Report:
+    """Compare a range; it makes no cycles, and to look for some takes a third of the time."""
+    gc.disable()
+    try:
+        return await compare(connection, range)
+    finally:
+        gc.enable()
 
 
-async def check(conninfo: str) -> Report:
-    """Compare every row of the read models, and all that the store keeps, with the events."""
-    report = Report()
+@asynccontextmanager
+async def _frozen(conninfo: str, snapshot: str = "") -> Any:
+    """A connection to which nothing changes any more; or nothing since a snapshot."""
     async with await connect(conninfo, "public", NO_HURRY) as connection:
         await connection.set_read_only(True)
         async with connection.transaction():
             await connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            # Before the snapshot is taken, so that a rebuild cannot put tables under it that it
-            # does not see.
-            await connection.execute(KEEP.encode())
-            found = await connection.execute(POSITIONS, (list(READ_MODEL_OF.values()),))
-            positions = {TABLES: 0, TENANCY: 0} | dict(await found.fetchall())
-            report.position = positions[TABLES]
-            await _compare(connection, report, positions)
-    return report
+            if snapshot:
+                await connection.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'".encode())
+            yield connection
 
 
-async def _compare(
-    connection: AsyncConnection, report: Report, positions: Mapping[str, int]
-) -> None:
-    async with aclosing(_chunks(connection)) as chunks:
-        async for chunk in chunks:
-            report.events += sum(len(history.rows) for history in chunk)
-            folded = [history for history in chunk if _folds(history, report, positions)]
-            for kind, kept in KEPT.items():
-                ours = [history for history in folded if isinstance(history.now, kind)]
-                for each in kept:
-                    await _compare_kept(connection, report, each, ours)
-    for stray in await _fetch(connection, STRAY):
-        report.note(f"{stray['what']}: {STRAY_ROW}")
+async def _one(connection: AsyncConnection, query: str) -> Any:
+    row = await (await connection.execute(query.encode())).fetchone()
+    return row[0] if row else None
 
 
-async def _chunks(connection: AsyncConnection) -> AsyncGenerator[list[History], None]:
-    """Whole histories of aggregates, a thousand at a time."""
-    histories: list[History] = []
-    async with connection.cursor("events", binary=True) as cursor:
-        cursor.itersize = 5_000
-        await cursor.execute(EVENTS)
-        async for row in cursor:
-            if not histories or histories[-1].id != row[0]:
-                if len(histories) >= CHUNK:
-                    yield histories
-                    histories = []
-                histories.append(History(row[0]))
-            histories[-1].rows.append(row)
-    yield histories
+async def _ranges(connection: AsyncConnection, whole: Range, events: int) -> Sequence[Range]:
+    """Ranges of ids with about as many events each."""
+    count = min(events // RANGE + 1, MOST_RANGES)
+    at = [events * n // (count * SAMPLES) for n in range(1, count * SAMPLES)]
+    found = await (await connection.execute(SAMPLE, (at,))).fetchall()
+    bounds = [id for (id,) in found][:: max(1, len(found) // count)]
+    return list(_between(bounds, whole))
 
 
-def _folds(history: History, report: Report, positions: Mapping[str, int]) -> bool:
-    try:
-        history.fold(positions)
-    except Exception as error:  # whatever is wrong with it, the others are to be compared
-        noun = KNOWN_AS.get(history.rows[0][2].partition(".")[0], "table")
-        report.note(f"{noun} {history.id}: its events cannot be read: {error}")
-        return False
-    report.tables += isinstance(history.projected, TableDef) and not history.projected.purged_at
-    return True
+def _between(bounds: Sequence[UUID], whole: Range) -> Iterator[Range]:
+    first = whole.first
+    for bound in bounds:
+        yield replace(whole, first=first, last=bound)
+        first = UUID(int=bound.int + 1)
+    yield replace(whole, first=first)
 
 
-async def _compare_kept(
-    connection: AsyncConnection, report: Report, kept: Kept, histories: Sequence[History]
-) -> None:
-    expected = {}
-    for history in histories:
-        aggregate = history.projected if kept.projected else history.now
-        row = aggregate and kept.row(aggregate, history.position)
-        if row:
-            expected[history.id] = row
-    found = await _fetch(connection, kept.query, [history.id for history in histories])
-    _compare_rows(report, kept.what, expected, found)
+async def _in_processes(
+    wanted: Sequence[tuple[str, str, Range]], processes: int, progress: Progress
+) -> Sequence[Report]:
+    done = 0
+
+    async def run(pool: ProcessPoolExecutor, each: tuple[str, str, Range]) -> Report:
+        nonlocal done
+        report = await asyncio.get_running_loop().run_in_executor(pool, _compare_range, each)
+        done += report.events
+        progress(done)
+        return report
+
+    # Not forked: connections and threads do not survive that.
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return await asyncio.gather(*(run(pool, each) for each in wanted))
 
 
-def _compare_rows(
-    report: Report, what: str, expected: Mapping[UUID, Row], found: Iterable[Row]
-) -> None:
-    present = {row["id"]: row for row in found}
-    for id in sorted(expected.keys() | present.keys()):
-        one, other = expected.get(id), present.get(id)
-        if one is None or other is None:
-            report.note(f"{what} {id}: {MISSING if one else STRAY_ROW}")
-            continue
-        for column in one:
-            if not _same(one[column], other[column]):
-                report.differs(f"{what} {id}, {column}", one[column], other[column])
+def _compare_range(wanted: tuple[str, str, Range]) -> Report:
+    return asyncio.run(_compare_frozen(*wanted))
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are equal; in JSON, `true` is not `1`, and 1e300 has many spellings."""
-    if isinstance(one, dict):
-        return same_json(_floats(one), _floats(other))
-    return bool(one == other)
-
-
-def _floats(value: Any) -> Any:
-    return json.loads(json.dumps(value), parse_int=float)
-
-
-async def _fetch(
-    connection: AsyncConnection, query: str, ids: Sequence[UUID] | None = None
-) -> list[Row]:
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(query.encode(), None if ids is None else (list(ids),))
-        return await cursor.fetchall()
+async def _compare_frozen(conninfo: str, snapshot: str, range: Range) -> Report:
+    async with _frozen(conninfo, snapshot) as connection:
+        return await _compare(connection, range)

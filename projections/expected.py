@@ -15,67 +15,66 @@ from projections.table_defs import TableDefsProjection, searchable
 from projections.tenancy import TenancyProjection
 
 TABLES, TENANCY = live_schema(TableDefsProjection()), live_schema(TenancyProjection())
-READ_MODEL_OF: Mapping[str, str] = {"TableDef": TABLES, "Workspace": TENANCY, "Company": TENANCY}
 
 # S608: the names of the schemas are ours.
-_TABLES = f"SELECT * FROM {TABLES}.table_defs WHERE id = ANY(%s)"  # noqa: S608
+_TABLES = f"""
+SELECT * FROM {TABLES}.table_defs
+ WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
+"""  # noqa: S608
 _TOMBSTONES = f"""
-SELECT id, company_id, purged_at FROM {TABLES}.purged_table_defs WHERE id = ANY(%s)
+SELECT id, company_id, purged_at FROM {TABLES}.purged_table_defs
+ WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """  # noqa: S608
 _SLUGS = """
 SELECT table_id AS id, array_agg((company_id, slug)::text ORDER BY company_id, slug) AS reserved
   FROM event_store.slugs
- WHERE table_id = ANY(%s)
- GROUP BY table_id
+ WHERE table_id BETWEEN %(first)s AND %(last)s
+ GROUP BY table_id ORDER BY table_id
 """
 _MEMBERSHIPS = """
 SELECT member_id AS id, company_id, container_id
   FROM event_store.memberships
- WHERE member_id = ANY(%s)
+ WHERE member_id BETWEEN %(first)s AND %(last)s ORDER BY member_id
 """
-_CONTAINERS = "SELECT id, company_id, live FROM event_store.containers WHERE id = ANY(%s)"
+_CONTAINERS = """
+SELECT id, company_id, live FROM event_store.containers
+ WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
+"""
 _WORKSPACES = f"""
-SELECT *, id AS workspace_id, aggregate_id AS id
-  FROM {TENANCY}.workspaces WHERE aggregate_id = ANY(%s)
+SELECT aggregate_id AS id, id AS workspace_id, company_id, name, deleted_at, created_by,
+       created_at, updated_by, updated_at, version, position, name_folded
+  FROM {TENANCY}.workspaces
+ WHERE aggregate_id BETWEEN %(first)s AND %(last)s ORDER BY aggregate_id
 """  # noqa: S608
-_COMPANIES = f"SELECT * FROM {TENANCY}.companies WHERE id = ANY(%s)"  # noqa: S608
+_COMPANIES = f"""
+SELECT * FROM {TENANCY}.companies
+ WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
+"""  # noqa: S608
 
 KEEP = f"""
 LOCK TABLE {TABLES}.table_defs, {TABLES}.purged_table_defs, {TENANCY}.workspaces,
            {TENANCY}.companies IN ACCESS SHARE MODE
 """
-STRAY = f"""
-SELECT what FROM (
-    SELECT 'table ' || id AS what, id FROM {TABLES}.table_defs
-     UNION ALL
-    SELECT 'tombstone of ' || id, id FROM {TABLES}.purged_table_defs
-     UNION ALL
-    SELECT 'workspace ' || aggregate_id, aggregate_id FROM {TENANCY}.workspaces
-     UNION ALL
-    SELECT 'company ' || id, id FROM {TENANCY}.companies
-     UNION ALL
-    SELECT 'reservation of ' || slug || ' by ' || table_id, table_id FROM event_store.slugs
-     UNION ALL
-    SELECT 'place of ' || member_id, member_id FROM event_store.memberships
-     UNION ALL
-    SELECT 'container ' || id, id FROM event_store.containers) AS row
- WHERE NOT EXISTS (SELECT FROM event_store.events WHERE originator_id = row.id)
- ORDER BY what
-"""  # noqa: S608
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Rows that somebody keeps of one kind of aggregate.
+    """Rows that somebody keeps of aggregates, one of each, or one of each of its versions.
 
-    `query` finds them by the ids of the aggregates; `row` is what one should be, None = absent.
-    `projected`: as far as the read model has come, rather than now.
+    `query` finds those of the aggregates between two ids, in the order of `id` and `version`; `row`
+    tells by kind of aggregate what one should be, None = absent. `read_model` is the schema whose
+    position says how far they are; None = what the store keeps exact.
+
+    `versions`: there is a row of each version, what the aggregate was then, and it never changes.
+    `outlives`: it stays when the aggregate is erased.
     """
 
     what: str
     query: str
-    row: Callable[[Any, int], Row | None]
-    projected: bool = False
+    row: Mapping[type[Aggregate], Callable[[Any, int], Row | None]]
+    read_model: str | None = None
+    versions: bool = False
+    outlives: bool = False
 
 
 def _of_both(aggregate: Any, position: int) -> Row:
@@ -149,20 +148,12 @@ def _container(container: Workspace | Company, _: int) -> Row:
     return {"id": container.id, "company_id": company_id, "live": container.standing.live}
 
 
-KEPT: Mapping[type[Aggregate], Sequence[Kept]] = {
-    TableDef: (
-        Kept("table", _TABLES, _table, projected=True),
-        Kept("tombstone of", _TOMBSTONES, _tombstone, projected=True),
-        Kept("reservation of", _SLUGS, _reservation),
-        Kept("place of", _MEMBERSHIPS, _place),
-    ),
-    Workspace: (
-        Kept("workspace", _WORKSPACES, _workspace, projected=True),
-        Kept("place of", _MEMBERSHIPS, _place),
-        Kept("container", _CONTAINERS, _container),
-    ),
-    Company: (
-        Kept("company", _COMPANIES, _company, projected=True),
-        Kept("container", _CONTAINERS, _container),
-    ),
-}
+KEPT: Sequence[Kept] = (
+    Kept("table", _TABLES, {TableDef: _table}, TABLES),
+    Kept("tombstone of", _TOMBSTONES, {TableDef: _tombstone}, TABLES, outlives=True),
+    Kept("workspace", _WORKSPACES, {Workspace: _workspace}, TENANCY),
+    Kept("company", _COMPANIES, {Company: _company}, TENANCY),
+    Kept("reservation of", _SLUGS, {TableDef: _reservation}),
+    Kept("place of", _MEMBERSHIPS, {TableDef: _place, Workspace: _place}),
+    Kept("container", _CONTAINERS, {Workspace: _container, Company: _container}),
+)

@@ -48,6 +48,7 @@ NEEDS: dict[str, str | None] = {
     "restore_table": "tables:write",
     "purge_table": "tables:purge",
     "duplicate_table": "tables:write",
+    "revert_table": "tables:write",
     "create_workspace": "workspaces:write",
     "list_workspaces": "tables:read",
     "get_workspace": "tables:read",

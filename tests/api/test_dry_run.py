@@ -18,6 +18,8 @@ async def test_every_write_shows_what_it_would_record(
 ) -> None:
     live, gone = await create(client, name="Live"), await create(client, name="Gone")
     await client.delete(path(gone))
+    changed = await create(client, name="Changed")
+    await client.patch(path(changed), json={"name": "Otherwise"})
     stored = await service.stored()
     wishes: list[tuple[str, str, Any, list[str]]] = [
         ("POST", "/api/tables", {"name": "A"}, ["created"]),
@@ -29,6 +31,8 @@ async def test_every_write_shows_what_it_would_record(
         ("POST", path(live) + "/restore", None, []),
         ("POST", path(gone) + "/purge", None, ["purged"]),
         ("POST", path(live) + "/duplicate", None, ["created"]),
+        ("POST", path(live) + "/revert", {"version": 1}, []),
+        ("POST", path(changed) + "/revert", {"version": 1}, ["renamed"]),
     ]
     for method, address, body, types in wishes:
         answer = await client.request(method, address, params=DRY, json=body)
@@ -67,6 +71,15 @@ async def test_a_rehearsal_is_refused_like_the_real_write(
         ("PATCH", path(table), {"name": "B"}, {"If-Match": '"9"'}, 412, "version-mismatch"),
         ("POST", path(table) + "/purge", None, {}, 409, "not-deleted"),
         ("POST", path(table) + "/duplicate", {"slug": "sales"}, {}, 409, "slug-taken"),
+        ("POST", path(table) + "/revert", {"version": 9}, {}, 422, "validation"),
+        (
+            "POST",
+            path(table) + "/revert",
+            {"version": 1},
+            {"If-Match": '"9"'},
+            412,
+            "version-mismatch",
+        ),
     ]
     for method, address, body, headers, status, code in wishes:
         answer = await client.request(method, address, params=DRY, json=body, headers=headers)

@@ -33,6 +33,7 @@ async def test_every_write_is_carried_out_once_and_answered_the_same_again(
         (
             ("POST", "/api/tables", {"name": "Orders", "settings": {"b": 1, "a": 2}}),
             ("PATCH", path(table), {"name": "B", "icon": "x"}),
+            ("POST", path(table) + "/revert", {"version": 1}),
             ("POST", path(table) + "/duplicate", None),
             ("POST", path(table) + "/duplicate", {"name": "C"}),
             ("DELETE", path(table), None),
@@ -93,6 +94,7 @@ async def test_a_key_of_another_request_is_refused(service: Service, client: Asy
         ("POST", "/api/tables", {"name": "B"}, {}),
         ("DELETE", path(table), None, {}),
         ("POST", path(table) + "/duplicate", None, {}),
+        ("POST", path(table) + "/revert", {"version": 1}, {}),
     ]
     for method, address, body, headers in requests:
         answer = await client.request(method, address, json=body, headers=key() | headers)

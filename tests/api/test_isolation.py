@@ -35,7 +35,7 @@ OTHER_PARAMETERS = {
 OTHER_FIELDS = {
     "name", "slug", "description", "icon", "color", "settings/recordNameFormat",
     "settings/defaultView", "label", "role", "scopes/0", "expiresAt", "start", "position", "error",
-    "url", "after", "until", "time",
+    "url", "after", "until", "time", "asOf", "facets/0",
 }  # fmt: skip
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "dryRun": ("query", "true"),

@@ -39,9 +39,10 @@ async def test_each_write_to_a_table_heeds_the_version(
     service: Service, client: AsyncClient
 ) -> None:
     table = await create(client)
+    bodies = {"PATCH": {"name": "C"}, "POST/revert": {"version": 1}}
     await client.patch(path(table), json={"name": "B"})
     for state, calls in {
-        "live": (("PATCH", ""), ("DELETE", ""), ("POST", "/restore")),
+        "live": (("PATCH", ""), ("DELETE", ""), ("POST", "/restore"), ("POST", "/revert")),
         "deleted": (("DELETE", ""), ("POST", "/restore"), ("POST", "/purge")),
     }.items():
         if state == "deleted":
@@ -51,7 +52,7 @@ async def test_each_write_to_a_table_heeds_the_version(
             for etag in ('"1"', '"99"', 'W/"2"', 'W/"3"', '"x"', '""'):
                 answer = await client.request(
                     method, path(table) + action, headers={"If-Match": etag},
-                    json={"name": "C"} if method == "PATCH" else None,
+                    json=bodies.get(method + action),
                 )  # fmt: skip
                 problem = assert_problem(answer, 412, "version-mismatch")
                 assert problem["currentVersion"] == len(before)

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from application.base import Outcome, Request, Stale, existing
+from application.earlier import Earlier
 from application.errors import AppendBusy, KeyReused, VersionConflict
 from application.event_store.store import IdempotencyKey
 from application.table_defs import SlugHeld, TableDefs
@@ -43,6 +44,10 @@ async def duplicate(tables: TableDefs, id: UUID, request: Request) -> Outcome:
     return await tables.duplicate(id, request, own())
 
 
+async def revert(tables: TableDefs, id: UUID, request: Request) -> Outcome:
+    return await tables.revert(id, request, Earlier(version=1))
+
+
 delete, restore, purge = TableDefs.delete, TableDefs.restore, TableDefs.purge
 
 # Each use of an existing table, after the uses that bring it to where this one records something.
@@ -53,6 +58,7 @@ USES: dict[str, tuple[list[Use], Use]] = {
     "restore": ([delete], restore),
     "purge": ([delete], purge),
     "duplicate": ([], duplicate),
+    "revert": ([rename], revert),
 }
 every_use = pytest.mark.parametrize(("before", "use"), USES.values(), ids=USES)
 every_conditional_use = pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -245,6 +246,10 @@ def test_commands_work_on_the_running_database(service: Serve) -> None:
 def test_commands_work_when_nothing_runs(data: Path) -> None:
     checked = run(data, "replay", "--check")
     assert (checked.returncode, checked.stdout) == (0, "7 events, 4 tables, to position 7.\n")
+    checked = run(data, "replay", "--check", "--to", "1")
+    assert (checked.returncode, checked.stdout) == (0, "1 events, 0 tables, to position 1.\n")
+    unknown = run(data, "replay", "--check", "--table", str(UUID(int=1)))
+    assert (unknown.returncode, unknown.stderr) == (1, f"Error: There is no table {UUID(int=1)}.\n")
     assert "Rebuilt table_defs to position 7" in run(data, "rebuild", "table_defs").stdout
     assert run(data, "migrate").stdout == "The schema is up to date.\n"
     assert "demo" in run(data, "key", "list").stdout

@@ -1,12 +1,22 @@
 """`replay --check` finds what is wrong in the read model or the reservations, nothing else."""
 
 import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from projections import check as module
+from domain.base import states
+from domain.recorded import decode
+from domain.table_def import TableDef
+from projections import check as checking
+from projections import comparing as module
 from projections.check import check
+from projections.comparing import Report
+from projections.expected import KEPT, Kept
 from projections.rebuild import rebuild
 from tests.conftest import eventually
 from tests.projections.world import PROJECTION, SCHEMA, World
@@ -145,7 +155,7 @@ async def test_it_finds_reservations_that_are_missing_double_or_stray(lived: Wor
     await lived.owner.execute("DELETE FROM event_store.slugs WHERE slug = 'double'")
     await lived.owner.execute(reserve, (lived.ours, "stray", lived.actor))
     (difference,) = (await check(lived.conninfo)).differences
-    assert difference.startswith(f"reservation of stray by {lived.actor}: ")
+    assert difference.startswith(f"reservation of {lived.actor}: ")
 
 
 async def test_it_reports_what_it_cannot_read_and_compares_the_rest(lived: World) -> None:
@@ -220,3 +230,187 @@ async def test_a_large_log_is_given_the_time_that_it_takes(lived: World) -> None
         checking = asyncio.create_task(check(hasty))
         await asyncio.sleep(0.15)
     assert (await checking).differences == []
+
+
+# Up to a position, and one table alone
+
+
+async def test_up_to_a_position_what_has_changed_since_is_not_compared(lived: World) -> None:
+    until = await lived.head()
+    changed = await orders(lived)
+    others = [id for id in await lived.shown() if id != changed]
+    await lived.change(changed, name="Sales")
+    await lived.purge(await lived.create("Gone again"))
+    await lived.project()
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x'")
+    report = await check(lived.conninfo, to=until)
+    assert (report.position, report.events, report.tables) == (until, 16, 3)
+    assert sorted(report.differences) == sorted(
+        difference
+        for difference in (await check(lived.conninfo)).differences
+        if any(str(id) in difference for id in others)
+    )
+    assert len(report.differences) == 3
+
+
+async def test_up_to_a_position_beyond_the_last_everything_is_compared(lived: World) -> None:
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x'")
+    report = await check(lived.conninfo, to=10**9)
+    assert report == await check(lived.conninfo)
+    assert len(report.differences) == 4
+    assert (await check(lived.conninfo, to=0)).events == 0
+
+
+async def test_a_row_that_the_read_model_has_not_changed_yet_is_compared(lived: World) -> None:
+    """It shows what it was at the position of the read model, whatever happened after `to`."""
+    until, id = await lived.head(), await orders(lived)
+    await lived.change(id, name="Sales", slug="sales")
+    assert (await check(lived.conninfo, to=until)).differences == []
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x' WHERE id = %s", (id,))
+    (difference,) = (await check(lived.conninfo, to=until)).differences
+    assert difference == f"table {id}, name: the events say 'Orders', found 'x'"
+
+
+async def test_one_table_alone_is_compared_with_its_rows_everywhere(lived: World) -> None:
+    id = await orders(lived)
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x'")
+    await lived.owner.execute("DELETE FROM event_store.slugs")
+    report = await check(lived.conninfo, only=id)
+    assert (report.events, report.tables) == (1, 1)
+    assert report.differences == [
+        f"table {id}, name: the events say 'Orders', found 'x'",
+        f"reservation of {id}: the events say that it is there, it is missing",
+    ]
+    assert (await check(lived.conninfo, only=lived.actor)) == Report(report.position)
+
+
+async def test_several_processes_find_what_one_finds(
+    lived: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "SMALL", 0)
+    monkeypatch.setattr(checking, "RANGE", 4)
+    await lived.ask(STRAY, (await orders(lived),))
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x'")
+    done: list[int] = []
+    report = await check(lived.conninfo, processes=2, progress=done.append)
+    assert report == await check(lived.conninfo, processes=1)
+    assert (len(report.differences), max(done)) == (5, 16)
+
+
+# Versions
+
+
+VERSIONS = """
+SELECT id, version, name, position FROM public.versions_of_a_test
+ WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id, version
+"""
+
+
+@pytest.fixture
+async def versions(lived: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """Somebody keeps a row of each version of a table, as far as the tables have come."""
+
+    def version(table: TableDef, position: int) -> dict[str, Any]:
+        return {
+            "id": table.id, "version": table.version, "name": table.name, "position": position,
+        }  # fmt: skip
+
+    kept = Kept("version of", VERSIONS, {TableDef: version}, SCHEMA, versions=True)
+    monkeypatch.setattr(module, "KEPT", (*KEPT, kept))
+    await lived.owner.execute(
+        "CREATE TABLE public.versions_of_a_test (id uuid, version int, name text, position bigint)"
+    )
+    await lived.owner.execute("GRANT SELECT ON public.versions_of_a_test TO PUBLIC")
+    for name in ("Sales", "Purchases"):
+        await lived.change(await orders(lived), name=name)
+    await lived.project()
+    for id, events in itertools.groupby(
+        await lived.ask(
+            "SELECT originator_id, topic, originator_version, state, position"
+            " FROM event_store.events ORDER BY originator_id, originator_version"
+        ),
+        itemgetter(0),
+    ):
+        rows = [(topic, id, number, state, at) for _, topic, number, state, at in events]
+        folded = states(decode(*row[:4]) for row in rows)
+        for row, state in zip(rows, folded, strict=True):
+            await lived.owner.execute(
+                "INSERT INTO public.versions_of_a_test VALUES (%s, %s, %s, %s)",
+                (id, row[2], state.name, row[4]),
+            )
+    yield lived
+    await lived.owner.execute("DROP TABLE public.versions_of_a_test")
+
+
+async def test_each_version_is_compared(versions: World) -> None:
+    id, rows = await orders(versions), "public.versions_of_a_test"
+    assert (await check(versions.conninfo)).differences == []
+    for change in (
+        f"UPDATE {rows} SET name = 'x' WHERE id = %s AND version = 1",
+        f"DELETE FROM {rows} WHERE id = %s AND version = 2",
+        f"UPDATE {rows} SET version = 4 WHERE id = %s AND version = 3",
+    ):
+        await versions.owner.execute(change, (id,))
+    assert (await check(versions.conninfo)).differences == [
+        f"version of {id} v1, name: the events say 'Orders', found 'x'",
+        f"version of {id} v2: the events say that it is there, it is missing",
+        f"version of {id} v3: the events say that it is there, it is missing",
+        f"version of {id} v4: the events know nothing of it, it is there",
+    ]
+
+
+async def test_versions_are_compared_up_to_a_position(versions: World) -> None:
+    """Also those of a table that has changed since."""
+    id, rows = await orders(versions), "public.versions_of_a_test"
+    await versions.owner.execute(f"UPDATE {rows} SET name = 'x' WHERE id = %s", (id,))
+    expected = [
+        f"version of {id} v{number}, name: the events say '{name}', found 'x'"
+        for number, name in enumerate(("Orders", "Sales", "Purchases"), 1)
+    ]
+    assert (await check(versions.conninfo)).differences == expected
+    head = await versions.head()
+    assert (await check(versions.conninfo, to=head - 1)).differences == expected[:2]
+    assert (await check(versions.conninfo, to=1)).differences == expected[:1]
+
+
+# Erasure
+
+
+async def erase(world: World, id: UUID) -> None:
+    """Empty the events of a table; only an owner can who switches the trigger off."""
+    async with world.owner.transaction():
+        await world.owner.execute("SET LOCAL session_replication_role = replica")
+        await world.owner.execute(
+            "UPDATE event_store.events SET state = NULL, salt = NULL WHERE originator_id = %s",
+            (id,),
+        )
+
+
+async def test_of_an_erased_table_there_should_be_nothing(lived: World) -> None:
+    gone = (await lived.ask(f"SELECT min(id::text)::uuid FROM {SCHEMA}.purged_table_defs"))[0][0]
+    await erase(lived, gone)
+    report = await check(lived.conninfo)
+    assert (report.differences, report.events, report.tables) == ([], 16, 4)
+    stray = (await lived.ask(STRAY, (await orders(lived),)))[0][0]
+    await lived.owner.execute(f"UPDATE {ROW} SET id = %s WHERE id = %s", (gone, stray))
+    await lived.owner.execute(
+        "INSERT INTO event_store.slugs VALUES (%s, 'kept', %s)", (lived.ours, gone)
+    )
+    assert (await check(lived.conninfo)).differences == [
+        f"table {gone}: the events know nothing of it, it is there",
+        f"reservation of {gone}: the events know nothing of it, it is there",
+    ]
+
+
+async def test_whose_last_event_says_that_it_was_erased_is_erased(lived: World) -> None:
+    gone = (await lived.ask(f"SELECT min(id::text)::uuid FROM {SCHEMA}.purged_table_defs"))[0][0]
+    await erase(lived, gone)
+    await lived.append(gone, 4, "TableDef.Erased", {})
+    assert (await check(lived.conninfo)).differences == []
+
+
+async def test_a_live_table_that_lost_an_event_cannot_be_read(lived: World) -> None:
+    id = await orders(lived)
+    await erase(lived, id)
+    (difference,) = (await check(lived.conninfo)).differences
+    assert difference.startswith(f"table {id}: its events cannot be read")

@@ -1,0 +1,157 @@
+"""Compares what is kept of the aggregates of a range of ids with their events.
+
+Both come in the order of their ids, and are gone through side by side, so that memory does not grow
+with the log, and a row that no event knows of is met as well.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection, AsyncServerCursor
+from psycopg.rows import TupleRow
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json
+
+from projections.expected import KEPT, Kept
+from projections.histories import END, History, Key, Line
+from projections.kept_rows import Rows
+
+# Of what is not folded nothing is read.
+EVENTS = """
+SELECT originator_id, originator_version, topic,
+       CASE WHEN position <= %(to)s THEN state END AS state, position
+  FROM event_store.events
+ WHERE originator_id BETWEEN %(first)s AND %(last)s
+ ORDER BY originator_id, originator_version
+"""
+CHUNK = 1_000  # aggregates
+FETCH = 5_000  # events
+MOST_DIFFERENCES = 100
+MISSING = ": the events say that it is there, it is missing"
+STRAY_ROW = ": the events know nothing of it, it is there"
+FIRST, LAST = UUID(int=0), UUID(int=2**128 - 1)
+
+
+@dataclass
+class Report:
+    """What was compared, and every difference found (the first hundred of them)."""
+
+    position: int = 0
+    events: int = 0
+    tables: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def note(self, difference: str) -> None:
+        """Note a difference in words."""
+        if len(self.differences) < MOST_DIFFERENCES:
+            self.differences.append(difference)
+
+    def add(self, other: "Report") -> None:
+        """Note what was found in the next range."""
+        self.events += other.events
+        self.tables += other.tables
+        for difference in other.differences:
+            self.note(difference)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Aggregates by their ids, both ends included; and how far to fold and compare.
+
+    `positions`: how far each read model has come.
+    """
+
+    positions: Mapping[str, int]
+    first: UUID = FIRST
+    last: UUID = LAST
+    to: int = END
+
+    def params(self) -> dict[str, Any]:
+        """What the queries are asked with."""
+        return {"first": self.first, "last": self.last, "to": self.to}
+
+
+async def compare(connection: AsyncConnection, range: Range) -> Report:
+    """Compare a range, in the caller's transaction."""
+    report = Report()
+    set_json_loads(from_json, connection)
+    async with AsyncExitStack() as open:
+        kept = [
+            (each, Rows(await _cursor(open, connection, f"kept_{number}", each.query, range)))
+            for number, each in enumerate(KEPT)
+        ]
+        events = await _cursor(open, connection, "events", EVENTS, range)
+        async for histories, last in _chunks(events, range):
+            report.events += sum(history.folded for history in histories)
+            unreadable = {each.id for each in histories if not _folds(each, report)}
+            for each, rows in kept:
+                found = await rows.until(last)
+                _compare(report, range, each, rows, histories, found, unreadable)
+    return report
+
+
+async def _cursor(
+    open: AsyncExitStack, connection: AsyncConnection, name: str, query: str, range: Range
+) -> AsyncServerCursor[TupleRow]:
+    cursor = await open.enter_async_context(connection.cursor(name, binary=True))
+    await cursor.execute(query.encode(), range.params())
+    return cursor
+
+
+async def _chunks(
+    events: AsyncServerCursor[TupleRow], range: Range
+) -> AsyncIterator[tuple[list[History], UUID]]:
+    """Whole histories of aggregates, and up to which id they are all of them."""
+    histories: list[History] = []
+    while lines := await events.fetchmany(FETCH):
+        for line in map(Line._make, lines):
+            if not histories or histories[-1].id != line.id:
+                if len(histories) >= CHUNK:
+                    yield histories, histories[-1].id
+                    histories = []
+                histories.append(History(line.id, range.to))
+            histories[-1].lines.append(line)
+    yield histories, range.last
+
+
+def _folds(history: History, report: Report) -> bool:
+    try:
+        history.fold()
+    except Exception as error:  # whatever is wrong with it, the others are to be compared
+        report.note(f"{history.noun} {history.id}: its events cannot be read: {error}")
+        return False
+    return True
+
+
+def _compare(
+    report: Report,
+    range: Range,
+    kept: Kept,
+    rows: Rows,
+    histories: Sequence[History],
+    found: Sequence[TupleRow],
+    unreadable: Set[UUID],
+) -> None:
+    limit = END if kept.read_model is None else range.positions[kept.read_model]
+    present = {rows.key(row, kept): row for row in found}
+    differences: list[tuple[Key, str]] = []
+    for history in histories:
+        if history.id in unreadable:
+            continue
+        for key, row in history.rows(kept, limit):
+            other = present.pop(key, None)
+            if row is None:
+                continue
+            report.tables += kept.what == "table"
+            if other is None:
+                differences.append((key, MISSING))
+            elif not rows.equal(row, other):
+                differences += ((key, each) for each in rows.differences(row, other))
+    strays = (key for key in present if key[0] not in unreadable)
+    differences += ((key, STRAY_ROW) for key in strays)
+    for (id, version), difference in sorted(differences, key=itemgetter(0)):
+        report.note(f"{kept.what} {id}{f' v{version}' if version else ''}{difference}")

@@ -1,0 +1,133 @@
+"""What the stored events of one aggregate make of it, at any version that is asked for.
+
+An erased event has no bytes left: it says nothing, and nothing can be folded over it. What should
+be there of an aggregate that is gone for ever is nothing, whatever its events were.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from domain.base import Aggregate, Event, replay, states
+from domain.company import Company
+from domain.recorded import decode
+from domain.table_def import TableDef
+from domain.workspace import Workspace
+from projections.expected import Kept
+from projections.handlers import Row
+
+KINDS: Mapping[str, type[Aggregate]] = {
+    "TableDef": TableDef, "Workspace": Workspace, "Company": Company,
+}  # fmt: skip
+NOUNS: Mapping[str, str] = {"Workspace": "workspace", "Company": "company"}
+GONE = frozenset({"TableDef.Purged", "TableDef.Erased"})
+END = 2**63 - 1  # beyond every position
+Key = tuple[UUID, int]  # an aggregate, and a version of it; 0 = as it is
+
+
+class Line(NamedTuple):
+    """A stored event; `state` is None when it was erased, or is not to be folded."""
+
+    id: UUID
+    version: int
+    topic: str
+    state: bytes | None
+    position: int
+
+
+@dataclass
+class History:
+    """The stored events of one aggregate, up to the last of all; folded up to `to`."""
+
+    id: UUID
+    to: int = END
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def noun(self) -> str:
+        """What people call it."""
+        return NOUNS.get(self.lines[0].topic.partition(".")[0], "table")
+
+    @cached_property
+    def kind(self) -> type[Aggregate]:
+        """Which kind of aggregate it is; just that = none that this release knows."""
+        return KINDS.get(self.lines[0].topic.partition(".")[0], Aggregate)
+
+    @property
+    def folded(self) -> int:
+        """How many of its events are folded."""
+        if self.lines[-1].position <= self.to:
+            return len(self.lines)
+        return sum(line.position <= self.to for line in self.lines)
+
+    @cached_property
+    def _gone(self) -> int | None:
+        """Since which position it is gone for ever, if its events do not tell what it was."""
+        if all(line.state is not None for line in self.lines if line.position <= self.to):
+            return None
+        return next((line.position for line in self.lines if line.topic in GONE), None)
+
+    @cached_property
+    def _events(self) -> list[Event]:
+        known = (line for line in self.lines if line.position <= self.to)
+        return [decode(line.topic, line.id, line.version, line.state or b"") for line in known]
+
+    @cached_property
+    def _all_folded(self) -> Any:
+        return replay(self._events)
+
+    def fold(self) -> None:
+        """Fold the events.
+
+        Raises:
+            Exception: one of them cannot be read, or one is missing.
+        """
+        if self._gone is None:
+            self._all_folded  # noqa: B018
+
+    def rows(self, kept: Kept, limit: int) -> Iterator[tuple[Key, Row | None]]:
+        """The rows that should be there when everything up to position `limit` is in them.
+
+        None = there may be any: what happened between `to` and `limit` was not folded, or was
+        erased.
+        """
+        if self.kind not in kept.row:
+            return
+        if self._gone is not None:
+            yield from self._rows_when_gone(kept, limit)
+        elif kept.versions:
+            yield from self._versions(kept, limit)
+        elif self.to < self.lines[-1].position and self._happened(self.to, limit):
+            yield (self.id, 0), None
+        elif row := self._present(kept, limit):
+            yield (self.id, 0), row
+
+    def _present(self, kept: Kept, limit: int) -> Row | None:
+        last = self.lines[-1].position
+        if last <= limit and last <= self.to:
+            return kept.row[self.kind](self._all_folded, last)
+        count = sum(line.position <= min(limit, self.to) for line in self.lines)
+        if not count:
+            return None
+        return kept.row[self.kind](replay(self._events[:count]), self.lines[count - 1].position)
+
+    def _versions(self, kept: Kept, limit: int) -> Iterator[tuple[Key, Row | None]]:
+        row = kept.row[self.kind]
+        known = (line for line in self.lines if line.position <= limit)
+        for line, state in zip(known, states(self._events), strict=False):
+            if expected := row(state, line.position):
+                yield (self.id, line.version), expected
+        for line in self.lines[len(self._events) :]:
+            if line.position <= limit:
+                yield (self.id, line.version), None
+
+    def _rows_when_gone(self, kept: Kept, limit: int) -> Iterator[tuple[Key, Row | None]]:
+        if not kept.outlives and self._gone is not None and self._gone <= limit:
+            return
+        versions = [line.version for line in self.lines] if kept.versions else [0]
+        yield from (((self.id, version), None) for version in versions)
+
+    def _happened(self, after: int, until: int) -> bool:
+        return any(after < line.position <= until for line in self.lines)
