@@ -9,12 +9,15 @@ from domain.company import Company
 from domain.table_def import TableDef
 from domain.workspace import Workspace
 from projections.base import live_schema
+from projections.eras import COLUMNS, FOR_EVER
 from projections.folding import sort_key
 from projections.handlers import Row
+from projections.history import HistoryProjection
 from projections.table_defs import TableDefsProjection, searchable
 from projections.tenancy import TenancyProjection
 
 TABLES, TENANCY = live_schema(TableDefsProjection()), live_schema(TenancyProjection())
+HISTORY = live_schema(HistoryProjection())
 
 # S608: the names of the schemas are ours.
 _TABLES = f"""
@@ -50,10 +53,23 @@ _COMPANIES = f"""
 SELECT * FROM {TENANCY}.companies
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """  # noqa: S608
+_VERSIONS = f"""
+SELECT id, version, company_id, position, workspace_id, name, slug, description, icon, color,
+       settings, deleted_at, purged_at, created_by, created_at, updated_by, updated_at
+  FROM {HISTORY}.versions
+ WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id, version
+"""  # noqa: S608
+_STANDINGS = f"""
+SELECT s.*
+  FROM {HISTORY}.standings s
+  JOIN {HISTORY}.present_eras p ON p.company_id = s.company_id AND p.era = s.era
+ WHERE s.id BETWEEN %(first)s AND %(last)s AND s.until = {FOR_EVER} ORDER BY s.id
+"""  # noqa: S608
 
 KEEP = f"""
 LOCK TABLE {TABLES}.table_defs, {TABLES}.purged_table_defs, {TENANCY}.workspaces,
-           {TENANCY}.companies IN ACCESS SHARE MODE
+           {TENANCY}.companies, {HISTORY}.versions, {HISTORY}.standings, {HISTORY}.present_eras
+        IN ACCESS SHARE MODE
 """
 
 
@@ -148,9 +164,47 @@ def _container(container: Workspace | Company, _: int) -> Row:
     return {"id": container.id, "company_id": company_id, "live": container.standing.live}
 
 
+def _version(aggregate: Any, position: int) -> Row:
+    """The same columns whatever it is; a company belongs to itself, and is removed, not deleted."""
+    is_table, is_company = isinstance(aggregate, TableDef), isinstance(aggregate, Company)
+    return {
+        "id": aggregate.id,
+        "version": aggregate.version,
+        "company_id": aggregate.id if is_company else aggregate.company_id,
+        "position": position,
+        "workspace_id": None if is_company else aggregate.workspace_id,
+        "name": aggregate.name,
+        "slug": aggregate.slug if is_table else None,
+        "description": aggregate.description if is_table else None,
+        "icon": aggregate.icon if is_table else None,
+        "color": aggregate.color if is_table else None,
+        "settings": aggregate.settings if is_table or is_company else None,
+        "deleted_at": aggregate.removed_at if is_company else aggregate.deleted_at,
+        "purged_at": aggregate.purged_at if is_table else None,
+        "created_by": aggregate.created_by,
+        "created_at": aggregate.created_on,
+        "updated_by": aggregate.updated_by,
+        "updated_at": aggregate.modified_on,
+    }
+
+
+def _standing(table: TableDef, position: int) -> Row | None:
+    row = _table(table, position)
+    return row and {column: row[column] for column in COLUMNS}
+
+
 KEPT: Sequence[Kept] = (
     Kept("table", _TABLES, {TableDef: _table}, TABLES),
     Kept("tombstone of", _TOMBSTONES, {TableDef: _tombstone}, TABLES, outlives=True),
+    Kept("standing of", _STANDINGS, {TableDef: _standing}, HISTORY),
+    Kept(
+        "version",
+        _VERSIONS,
+        dict.fromkeys((TableDef, Workspace, Company), _version),
+        HISTORY,
+        versions=True,
+        outlives=True,
+    ),
     Kept("workspace", _WORKSPACES, {Workspace: _workspace}, TENANCY),
     Kept("company", _COMPANIES, {Company: _company}, TENANCY),
     Kept("reservation of", _SLUGS, {TableDef: _reservation}),
