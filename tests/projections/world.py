@@ -25,6 +25,7 @@ from domain.recorded import event_classes
 from domain.table_details import Changes, Details
 from projections.base import Projection, connect, live_schema
 from projections.follower import Follower
+from projections.history import HistoryProjection
 from projections.keyset import Keyset, Page
 from projections.projector import Projector
 from projections.table_def_queries import LIST, Filter, list_params
@@ -35,9 +36,11 @@ from tests.contracts.stores import ApiStore
 PROJECTION = TableDefsProjection()
 SCHEMA = live_schema(PROJECTION)
 TENANCY = live_schema(TenancyProjection())
+HISTORY = live_schema(HistoryProjection())
 TABLES = {
     SCHEMA: ("table_defs", "former_slugs", "purged_table_defs"),
     TENANCY: ("companies", "workspaces"),
+    HISTORY: ("versions", "standings", "eras", "present_eras"),
 }
 DERIVED = ("slugs", "idempotency_keys", "containers", "memberships")
 INSERT = """

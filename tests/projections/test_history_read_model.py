@@ -1,0 +1,127 @@
+"""What stood at any position is what the events up to it say, whatever the eras and batches."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.base import replay
+from domain.table_def import TableDef
+from projections import eras
+from projections.check import check
+from projections.history import HistoryProjection
+from projections.history_queries import LIST_AT, list_params
+from projections.keyset import Page
+from projections.rebuild import rebuild
+from projections.table_def_queries import DEFAULTS, Filter
+from tests.conftest import sized
+from tests.projections.test_table_defs_read_model import HISTORIES, WORKSPACE, act
+from tests.projections.world import HISTORY, World, world_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def world(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """With eras of a few events each, filled a row or two at a time."""
+    monkeypatch.setattr(eras, "SHORTEST", 3)
+    monkeypatch.setattr(eras, "LEAST_SHARE", 1)
+    monkeypatch.setattr(eras, "SHARE", 1)
+    async with world_of(shared_database, HistoryProjection()) as world:
+        await world.forget_everything()
+        yield world
+
+
+async def listed(world: World, wanted: Filter, position: int) -> list[Any]:
+    params = list_params(wanted, position, None, 200) | {"defaults": DEFAULTS}
+    page = Page(*(await world.ask(LIST_AT.queries[wanted.sort], params))[0])
+    return json.loads(f"[{page.items}]")
+
+
+async def folded(world: World, company: UUID, position: int) -> list[TableDef]:
+    """The tables of a company as the events up to a position make them."""
+    events = defaultdict(list)
+    for recorded in await world.store.read(0, position):
+        if isinstance(recorded.event, TableDef.Event) and recorded.company_id == company:
+            events[recorded.event.originator_id].append(recorded.event)
+    tables = [replay(each) for each in events.values()]
+    return [table for table in tables if not table.purged_at]
+
+
+async def assert_exact(world: World) -> None:
+    for position in range(await world.head() + 1):
+        for company in (world.ours, world.theirs):
+            wanted = Filter(company, state="all", sort="updatedAt")
+            shown = await listed(world, wanted, position)
+            expected = await folded(world, company, position)
+            expected.sort(key=lambda table: (bool(table.deleted_at), table.modified_on, table.id))
+            assert [
+                (item["id"], item["version"], item["name"], item["settings"]) for item in shown
+            ] == [(str(t.id), t.version, t.name, t.settings) for t in expected], position
+
+
+@settings(
+    max_examples=sized(12, 200),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(history=HISTORIES, batch=st.integers(1, 7))
+async def test_every_position_shows_what_stood_at_it(
+    world: World, history: list[tuple[int, tuple[str, Any]]], batch: int
+) -> None:
+    await world.forget_everything()
+    for company in (world.ours, world.theirs):
+        await world.workspace(company=company, id=WORKSPACE)
+    slots: dict[int, UUID] = {}
+    for slot, command in history:
+        await act(world, slots, slot, command)
+    await world.project(batch)
+    assert await world.parked() == {}
+    await assert_exact(world)
+    assert (await check(world.conninfo)).differences == []
+
+
+async def test_eras_follow_each_other_while_tables_change(world: World) -> None:
+    ids = [await world.create(f"Table {n}") for n in range(6)]
+    for step in range(40):
+        await world.change(ids[step % 4], name=f"Name {step}")
+        if step % 3 == 0:
+            await world.project(1 + step % 4)
+    await world.project()
+    [(count,)] = await world.ask(f"SELECT count(*) FROM {HISTORY}.eras")
+    assert count >= 3
+    [(rows, copies)] = await world.ask(
+        f"SELECT count(*), count(*) - count(DISTINCT position) FROM {HISTORY}.standings"
+    )
+    assert copies
+    assert rows < 3 * 46
+    await assert_exact(world)
+    await rebuild(world.conninfo, HistoryProjection())
+    await assert_exact(world)
+    assert (await check(world.conninfo)).differences == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("UPDATE {0}.versions SET name = 'x' WHERE version = 1", "version .* v1, name"),
+        ("DELETE FROM {0}.versions WHERE version = 2", "version .* v2: .* missing"),
+        ("UPDATE {0}.standings SET until = 1 WHERE version = 2", "standing of .* missing"),
+        ("UPDATE {0}.standings SET name_folded = 'x' WHERE version = 2", "name_folded"),
+    ],
+)
+async def test_a_check_finds_what_is_wrong_with_it(world: World, change: str, told: str) -> None:
+    id = await world.create("Orders")
+    await world.change(id, name="Sales")
+    await world.project()
+    await world.owner.execute(change.format(HISTORY).encode())
+    report = await check(world.conninfo)
+    assert any(re.search(told, each) for each in report.differences), report.differences
