@@ -23,7 +23,7 @@ from api.schemas import ReadHeaders
 from api.scopes import requires
 from api.table_defs import TableId
 from domain.errors import NotFound
-from projections.history_queries import PastRow, Wanted
+from projections.history_queries import NEWEST, PastRow, Wanted
 from projections.keyset import Page
 
 TABLES = [requires("tables:read")]
@@ -167,7 +167,7 @@ async def _version(
             await history.at_version(company_id, id, 1)
             raise _out_of_range(pointer, "is beyond its last version") from None
     try:
-        position = await history.position_at(point, pointer)
+        position = NEWEST if point is None else await history.position_at(point, pointer)
         return await history.at_position(company_id, id, position)
     except NotFound:
         return None
@@ -187,7 +187,10 @@ async def _until(history: HistoryReads, point: int | datetime | None) -> int | N
 
 
 async def _end(call: Call, query: DiffQuery, start: int) -> int:
-    end = await call.services.history.position_at(query.to, "/to")
+    history = call.services.history
+    if query.to is None:
+        return max(start, await history.last_position(call.caller.company_id))
+    end = await history.position_at(query.to, "/to")
     if end < start:
         raise _out_of_range("/to", "must not be before from")
     return end

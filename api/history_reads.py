@@ -22,7 +22,7 @@ from projections.table_def_queries import DEFAULTS, Filter
 AT_VERSION, AT_POSITION = scoped(queries.AT_VERSION), scoped(queries.AT_POSITION)
 LIST = {sort: scoped(query) for sort, query in queries.LIST_AT.queries.items()}
 COUNT = scoped(queries.LIST_AT.count)
-CHANGED = scoped(queries.CHANGED)
+CHANGED, LAST = scoped(queries.CHANGED), scoped(queries.LAST)
 # With what its actor is called; the walk behind it has the rows in their order already.
 _NAMED = """
 SELECT happened.*, people.name AS actor_name
@@ -106,15 +106,20 @@ class HistoryReads:
         rows = await self._pooled(queries.BEFORE, {"moment": moment})
         return int(rows[0][0])
 
-    async def position_at(self, point: int | datetime | None, pointer: str) -> int:
-        """The position that answers for a position, a moment, or now: once it can be answered.
+    async def last_position(self, company_id: UUID) -> int:
+        """The position of the last thing that happened in a company, 0 = nothing did."""
+        rows = await self._fetch(LAST, company_id, {})
+        return rows[0][0] if rows else 0
+
+    async def position_at(self, point: int | datetime, pointer: str) -> int:
+        """The position that answers for a position or a moment: once it can be answered.
 
         Raises:
             ApiError: `validation` when it is not over yet, `projection-behind`.
         """
         moment = point if isinstance(point, datetime) else None
         [(before, is_past, head)] = await self._pooled(queries.MOMENT, {"moment": moment})
-        position = head if point is None else before if isinstance(point, datetime) else point
+        position = before if isinstance(point, datetime) else point
         if is_past is False or position > head:
             detail = "is still to come" if moment else f"is beyond the last position, {head}"
             raise invalid(

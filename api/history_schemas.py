@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.event_schemas import Types
-from api.points import Point, VersionOrMoment
+from api.points import EXAMPLE_MOMENT, Point, VersionOrMoment
 from api.schemas import Part
 from api.tenancy_schemas import CursorQuery
 from api.views import EXAMPLE_ID
@@ -36,9 +36,16 @@ class AuditQuery(HistoryQuery):
     type: Types = None
     table_id: UUID | None = Field(None, description="Only of this table.", examples=[EXAMPLE_ID])
     from_: Point | None = Field(
-        None, alias="from", description="Recorded at this time, or position, or later."
+        None,
+        alias="from",
+        description="Recorded at this time, or position, or later.",
+        examples=[EXAMPLE_MOMENT],
     )
-    to: Point | None = Field(None, description="Recorded at this time, or position, or earlier.")
+    to: Point | None = Field(
+        None,
+        description="Recorded at this time, or position, or earlier.",
+        examples=["48231"],
+    )
     q: Annotated[str, AfterValidator(_searchable)] | None = Field(
         None,
         max_length=255,
@@ -51,16 +58,26 @@ class AuditQuery(HistoryQuery):
 class DiffQuery(CursorQuery):
     """Between which points a company is compared, page by page."""
 
-    from_: Point = Field(alias="from", description="A time or a position.")
-    to: Point | None = Field(None, description="A later one; now, when absent.")
+    from_: Point = Field(
+        0,
+        alias="from",
+        description="A time or a position; the beginning, when absent.",
+        examples=["0"],
+    )
+    to: Point | None = Field(None, description="A later one; now, when absent.", examples=["48231"])
 
 
 class TableDiffQuery(Part):
     """Between which versions or times a table is compared."""
 
     from_: VersionOrMoment = Field(
-        alias="from", description="A version, 0 = before it came to be; or a time."
+        1,
+        alias="from",
+        description="A version, 0 = before it came to be, 1 when absent; or a time.",
+        examples=["1"],
     )
     to: VersionOrMoment | None = Field(
-        None, description="A later version or time; the present one, when absent."
+        None,
+        description="Another version or time; the present one, when absent.",
+        examples=["2"],
     )

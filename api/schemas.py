@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from api.points import Moment, Position, digits
+from api.points import EXAMPLE_MOMENT, Moment, Position, digits
 from api.views import EXAMPLE_ID
 from domain.table_details import Changes, Copy, Details
 from domain.values import Name, Settings, line, merge_patch, plain_text, settings_fault
@@ -189,7 +189,9 @@ class PastQuery(OneQuery):
     version: Annotated[int, BeforeValidator(digits)] | None = Field(
         None, ge=1, description="As it was at this version.", examples=[2]
     )
-    as_of: Moment | None = Field(None, description="As it was at this time.")
+    as_of: Moment | None = Field(
+        None, description="As it was at this time.", examples=[EXAMPLE_MOMENT]
+    )
 
     _one_point = model_validator(mode="after")(_one_point)
 
@@ -223,9 +225,11 @@ class ListQuery(Part):
         "name", description="The order; `-` turns it round.", examples=["-updatedAt"]
     )
     count: Flag = Field(False, description="Also count the whole list.", examples=[True])
-    as_of: Moment | None = Field(None, description="The list as it was at this time.")
+    as_of: Moment | None = Field(
+        None, description="The list as it was at this time.", examples=[EXAMPLE_MOMENT]
+    )
     as_of_position: Position | None = Field(
-        None, description="The list as it was at this position."
+        None, description="The list as it was at this position.", examples=["48231"]
     )
 
     _one_point = model_validator(mode="after")(_one_point)
@@ -272,7 +276,7 @@ class PurgeOptions(BaseModel):
     """How much is to go."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, json_schema_extra={"examples": [{"erase": True}]}
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"erase": False}]}
     )
 
     erase: bool = Field(

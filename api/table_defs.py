@@ -28,6 +28,7 @@ from api.schemas import (
     WriteQuery,
 )
 from api.scopes import requires
+from api.time_travel import list_as_of, table_as_of
 from api.views import EXAMPLE_ID, Suggestion, Table, TablePage, table_view
 from api.writing import Noun, changed, conditional_request, created, write_request
 from application.base import Stale
@@ -79,7 +80,7 @@ async def list_tables(
     """List the tables of the company, as they are or as they were."""
     wanted = _filter(call, query)
     if query.as_of is not None or query.as_of_position is not None:
-        return await _list_as_of(call, query, headers, wanted)
+        return await list_as_of(call, query, headers, wanted)
     await catch_up(call, call.services.tables.progress, headers)
     page = await call.services.tables.list(wanted, after(call, query.cursor, wanted), query.limit)
     total = {"totalCount": await call.services.tables.count(wanted)} if query.count else {}
@@ -121,7 +122,7 @@ async def get_table(
 ) -> Response:
     """Read one table, as it is or as it was."""
     if query.version is not None or query.as_of is not None:
-        return await _past(call, id, query, headers)
+        return await table_as_of(call, id, query, headers)
     await catch_up(call, call.services.tables.progress, headers)
     try:
         row = await call.services.tables.one(call.caller.company_id, id)
@@ -252,34 +253,6 @@ def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:
         raise TableDeleted(row.id, row.deleted_at)
     answer = {"ETag": f'"{row.version}"', "Event-Position": str(row.position)}
     return unless_known(headers, row.json.encode(), answer)
-
-
-async def _past(call: Call, id: UUID, query: PastQuery, headers: ReadHeaders) -> Response:
-    """A table as it was, deleted or not: what was asked for is its past, not what it is."""
-    history, company_id = call.services.history, call.caller.company_id
-    if query.version is not None:
-        await catch_up(call, history.progress, headers)
-        row = await history.at_version(company_id, id, query.version)
-    else:
-        position = await history.position_at(query.as_of, "/asOf")
-        row = await history.at_position(company_id, id, position)
-    answer = {"ETag": f'"{row.version}"', "Event-Position": str(row.position)}
-    return unless_known(headers, row.json.encode(), answer)
-
-
-async def _list_as_of(
-    call: Call, query: ListQuery, headers: ReadHeaders, wanted: Filter
-) -> Response:
-    history = call.services.history
-    point, name = query.as_of, "/asOf"
-    position = await history.position_at(
-        query.as_of_position if point is None else point,
-        "/asOfPosition" if point is None else name,
-    )
-    then = (wanted, position)
-    page = await history.list(wanted, position, after(call, query.cursor, then), query.limit)
-    total = {"totalCount": await history.count(wanted, position)} if query.count else {}
-    return page_answer(call, headers, page, then, **total)
 
 
 def _filter(call: Call, query: ListQuery) -> Filter:

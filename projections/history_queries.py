@@ -23,6 +23,10 @@ MOMENT = """
 SELECT event_store.position_before(%(moment)s::timestamptz + interval '1 microsecond'),
        %(moment)s::timestamptz <= clock_timestamp(), event_store.head()
 """
+LAST = f"""
+SELECT position FROM {SCHEMA}.versions
+ WHERE company_id = %(company_id)s ORDER BY position DESC LIMIT 1
+"""  # noqa: S608
 BEFORE = "SELECT event_store.position_before(%(moment)s::timestamptz)"
 
 _TABLE = f"{TABLE}::text"
