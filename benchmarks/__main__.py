@@ -1,4 +1,4 @@
-"""All benchmarks of the service, as one table. About five minutes."""
+"""All benchmarks of the service, as one table. About six minutes."""
 
 import asyncio
 import json
@@ -17,13 +17,14 @@ from psycopg.conninfo import make_conninfo
 
 from api.bootstrap import KEYSET_PLANS
 from api.embedded_postgres import attach
+from api.migrations import migrate
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.table_reads import LIST
 from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import companies
 from application.table_defs import TableDefs
-from benchmarks import following
+from benchmarks import checking, following
 from benchmarks.load import CREATE, GET, PATCH, Client, median_ms, versions, wrk, wrk_p50
 from benchmarks.service import (
     COMPANY,
@@ -64,7 +65,9 @@ class Figure:
 def main() -> None:
     """Run all and print the table."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, attach(Path(folder)) as url:
-        figures = [*_throughput(url), *_latency(url), *_size(url), *_following(url)]
+        figures = [
+            *_throughput(url), *_latency(url), *_size(url), *_following(url), *_checking(url),
+        ]  # fmt: skip
         print(f"\n{versions(url)}, one API process, projector running, wrk with 32 connections\n")
         print("| what | measured | ceiling, same run | ratio | target | met |")
         print("| --- | --- | --- | --- | --- | --- |")
@@ -170,6 +173,17 @@ def _following(url: str) -> Iterator[Figure]:
             f"memory, a million as {name}", most, "MB", before, "before", "≤ 1.2 ×",
             most <= 1.2 * before,
         )  # fmt: skip
+
+
+def _checking(url: str) -> Iterator[Figure]:
+    with _database(url, "checking") as database:
+        asyncio.run(migrate(database, database))
+        events = asyncio.run(checking.fill(database))
+        alone, together = checking.rate(database, 1), checking.rate(database)
+    what = f"{events:,} events, one process"
+    yield Figure(
+        "replay --check", together, "events/s", alone, what, "≥ 50,000", together >= 50_000
+    )
 
 
 def _within(name: str, value: float, limit: float, what: str) -> Figure:

@@ -15,6 +15,7 @@ from projections.check import check
 from projections.rebuild import rebuild
 from projections.table_defs import TableDefsProjection
 
+TABLES = 100_000
 SLUG = "the-model-of-all"
 CHANGES = (
     {"name": "Orders of 2027"},
@@ -49,8 +50,8 @@ SELECT copy.id, company_id, container_id, position
 """
 
 
-async def fill(database: str, tables: int) -> None:
-    """A company with so many tables of five events each, and its read model."""
+async def fill(database: str, tables: int = TABLES) -> int:
+    """A company with so many tables of five events each, and its read model. Returns the events."""
     store = PostgresEventStore(as_role(database, API_ROLE))
     table_defs = TableDefs(store)
     details = Details.model_validate(
@@ -65,13 +66,13 @@ async def fill(database: str, tables: int) -> None:
         params = {"model": model, "company": COMPANY, "slug": SLUG, "count": tables - 1}
         connection.execute(COPIES.encode(), params)
         connection.execute("VACUUM (ANALYZE) event_store.events")
-    await rebuild(as_role(database, PROJECTOR_ROLE), TableDefsProjection())
+    return await rebuild(as_role(database, PROJECTOR_ROLE), TableDefsProjection())
 
 
-def rate(database: str) -> float:
-    """Events per second of one check, which must find nothing."""
+def rate(database: str, processes: int = 0) -> float:
+    """Events per second of one check, which must find nothing; 0 = a process each processor."""
     started = time.perf_counter()
-    report = asyncio.run(check(as_role(database, PROJECTOR_ROLE)))
+    report = asyncio.run(check(as_role(database, PROJECTOR_ROLE), processes=processes))
     if report.differences:
         raise SystemExit("\n".join(report.differences))
     return report.events / (time.perf_counter() - started)

@@ -53,11 +53,12 @@ def decode(topic: str, originator_id: UUID, originator_version: int, state: byte
     try:
         event_class = event_classes()[topic]
         stored = from_json(state)
-        _check_version(event_class, stored.get("classVersion", 1))
-        upcast(topic, stored)
-        return event_class.model_validate(
-            stored["data"]
-            | {
+        if (version := stored.get("classVersion", 1)) != event_class.class_version:
+            _check_version(event_class, version)
+            upcast(topic, stored)
+        event: Event = event_class.__pydantic_validator__.validate_python(
+            {
+                **stored["data"],
                 "originatorId": originator_id,
                 "originatorVersion": originator_version,
                 "timestamp": stored["occurredAt"],
@@ -68,6 +69,7 @@ def decode(topic: str, originator_id: UUID, originator_version: int, state: byte
         raise UnreadableEvent(
             f"{topic} of {originator_id} v{originator_version}: {error}"
         ) from error
+    return event
 
 
 def upcast(topic: str, stored: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,9 @@ Both come in the order of their ids, and are gone through side by side, so that 
 with the log, and a row that no event knows of is met as well.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from psycopg.types.json import set_json_loads
 from pydantic_core import from_json
 
 from projections.expected import KEPT, Kept
+from projections.handlers import Row
 from projections.histories import END, History, Key, Line
 from projections.kept_rows import Rows
 
@@ -28,8 +28,7 @@ SELECT originator_id, originator_version, topic,
  WHERE originator_id BETWEEN %(first)s AND %(last)s
  ORDER BY originator_id, originator_version
 """
-CHUNK = 1_000  # aggregates
-FETCH = 5_000  # events
+CHUNK = 5_000  # events; no history is cut in two
 MOST_DIFFERENCES = 100
 MISSING = ": the events say that it is there, it is missing"
 STRAY_ROW = ": the events know nothing of it, it is there"
@@ -87,10 +86,17 @@ async def compare(connection: AsyncConnection, range: Range) -> Report:
         events = await _cursor(open, connection, "events", EVENTS, range)
         async for histories, last in _chunks(events, range):
             report.events += sum(history.folded for history in histories)
-            unreadable = {each.id for each in histories if not _folds(each, report)}
+            folded = [history for history in histories if _folds(history, report)]
+            unreadable = {each.id for each in histories} - {each.id for each in folded}
             for each, rows in kept:
-                found = await rows.until(last)
-                _compare(report, range, each, rows, histories, found, unreadable)
+                limit = END if each.read_model is None else range.positions[each.read_model]
+                ours = (history for history in folded if history.kind in each.row)
+                expected = (pair for history in ours for pair in history.rows(each, limit))
+                found = {rows.key(row, each): row for row in await rows.until(last)}
+                _compare(report, each, rows, expected, found)
+                for id, version in found:  # what nobody expected
+                    if id not in unreadable:
+                        report.note(each.label(id, version) + STRAY_ROW)
     return report
 
 
@@ -107,14 +113,16 @@ async def _chunks(
 ) -> AsyncIterator[tuple[list[History], UUID]]:
     """Whole histories of aggregates, and up to which id they are all of them."""
     histories: list[History] = []
-    while lines := await events.fetchmany(FETCH):
+    count = 0
+    while lines := await events.fetchmany(CHUNK):
         for line in map(Line._make, lines):
             if not histories or histories[-1].id != line.id:
-                if len(histories) >= CHUNK:
+                if count >= CHUNK:
                     yield histories, histories[-1].id
-                    histories = []
+                    histories, count = [], 0
                 histories.append(History(line.id, range.to))
             histories[-1].lines.append(line)
+            count += 1
     yield histories, range.last
 
 
@@ -129,29 +137,19 @@ def _folds(history: History, report: Report) -> bool:
 
 def _compare(
     report: Report,
-    range: Range,
     kept: Kept,
     rows: Rows,
-    histories: Sequence[History],
-    found: Sequence[TupleRow],
-    unreadable: Set[UUID],
+    expected: Iterable[tuple[Key, Row | None]],
+    found: dict[Key, TupleRow],
 ) -> None:
-    limit = END if kept.read_model is None else range.positions[kept.read_model]
-    present = {rows.key(row, kept): row for row in found}
-    differences: list[tuple[Key, str]] = []
-    for history in histories:
-        if history.id in unreadable:
+    """Compare the rows that should be there, and take them out of those that were found."""
+    for key, row in expected:
+        other = found.pop(key, None)
+        if row is None:
             continue
-        for key, row in history.rows(kept, limit):
-            other = present.pop(key, None)
-            if row is None:
-                continue
-            report.tables += kept.what == "table"
-            if other is None:
-                differences.append((key, MISSING))
-            elif not rows.equal(row, other):
-                differences += ((key, each) for each in rows.differences(row, other))
-    strays = (key for key in present if key[0] not in unreadable)
-    differences += ((key, STRAY_ROW) for key in strays)
-    for (id, version), difference in sorted(differences, key=itemgetter(0)):
-        report.note(f"{kept.what} {id}{f' v{version}' if version else ''}{difference}")
+        report.tables += kept.what == "table"
+        if other is None:
+            report.note(kept.label(*key) + MISSING)
+        elif not rows.equal(row, other):
+            for difference in rows.differences(row, other):
+                report.note(kept.label(*key) + difference)

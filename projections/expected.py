@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from domain.base import Aggregate
 from domain.company import Company
@@ -91,6 +92,10 @@ class Kept:
     read_model: str | None = None
     versions: bool = False
     outlives: bool = False
+
+    def label(self, id: UUID, version: int) -> str:
+        """What a row is called; `version` is 0 where there is one row of each aggregate."""
+        return f"{self.what} {id} v{version}" if version else f"{self.what} {id}"
 
 
 def _of_both(aggregate: Any, position: int) -> Row:

@@ -93,8 +93,6 @@ class History:
         None = there may be any: what happened between `to` and `limit` was not folded, or was
         erased.
         """
-        if self.kind not in kept.row:
-            return
         if self._gone is not None:
             yield from self._rows_when_gone(kept, limit)
         elif kept.versions:
