@@ -26,6 +26,7 @@ from api.table_reads import TableReads
 from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
 from api.webhook_client import Outbound, outbound
+from application.audit_log.log import AuditLog
 from application.cascade import Cascade
 from application.companies import Companies
 from application.event_feed import EventFeed
@@ -82,6 +83,12 @@ async def send_webhooks(settings: Settings, database_url: str) -> None:
     calling = outbound(private=settings.webhook_private_addresses)
     async with _pool(conninfo, 1, SENDING) as pool, calling as opened:
         await Sender(conninfo, transacting(pool), opened.post).run()
+
+
+async def keep_audit_log(settings: Settings, database_url: str) -> None:
+    """Keep the tamper-evident log until cancelled, as the projector's role."""
+    conninfo = as_role(database_url, PROJECTOR_ROLE, LOOKUP_PLANS)
+    await AuditLog(conninfo, settings.audit_key_file).run()
 
 
 @contextlib.asynccontextmanager
