@@ -5,12 +5,14 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import click
 import psycopg
 import pydantic
 
 from api import logs
+from api.audit_commands import audit_key, checkpoint, rebuild_trees
 from api.database import Database, NotMigrated, database, require_migrated, with_database
 from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
@@ -20,7 +22,7 @@ from api.settings import Settings
 from api.terminal import head, progress
 from projections.base import Projection
 
-WEBHOOKS = "webhooks"
+WEBHOOKS, AUDIT_LOG, AUDIT_TREES = "webhooks", "audit-log", "audit_log"
 
 
 @click.group()
@@ -73,17 +75,17 @@ def worker(fd: int) -> None:
 
 @cli.command()
 @click.option("--only", metavar="NAME",
-              help="Only this one: a read model, the cascade, or webhooks.")  # fmt: skip
+              help="Only this one: a read model, the cascade, webhooks, or audit-log.")  # fmt: skip
 @click.option("--healthy", is_flag=True,
               help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
 def project(only: str | None, healthy: bool, supervised: bool) -> None:
-    """Keep the read models current, delete what was in a deleted workspace, send webhooks.
+    """Keep the read models and the audit log current, empty deleted workspaces, send webhooks.
 
     Of several processes, one works on each and the others stand by; webhooks they send together.
     """
     from api import processes
-    from api.bootstrap import followers, send_webhooks
+    from api.bootstrap import followers, keep_audit_log, send_webhooks
     from api.health import check_projector
     from api.roles import PROJECTOR_ROLE, as_role
 
@@ -92,8 +94,9 @@ def project(only: str | None, healthy: bool, supervised: bool) -> None:
     settings = Settings()
     with database(settings) as found:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        chosen = [] if only == WEBHOOKS else _named(only, followers(conninfo), WEBHOOKS)
-        others = [lambda: send_webhooks(settings, found.url)] if only in (None, WEBHOOKS) else []
+        also = {WEBHOOKS: send_webhooks, AUDIT_LOG: keep_audit_log}
+        chosen = [] if only in also else _named(only, followers(conninfo), *also)
+        others = [partial(also[name], settings, found.url) for name in also if only in (None, name)]
         if healthy:
             asyncio.run(check_projector(conninfo, chosen))
             return
@@ -107,25 +110,29 @@ def migrate() -> None:
     """Bring the database to the present schema."""
     from api.migrations import migrate as run
 
-    with_database(lambda found: run(found.admin_url, found.url))
+    key_file = Settings().audit_key_file
+    with_database(lambda found: run(found.admin_url, found.url, key_file))
     click.echo("The schema is up to date.")
 
 
 @cli.command()
 @click.argument("name")
 def rebuild(name: str) -> None:
-    """Build the read model NAME anew from the events, and swap it in."""
+    """Build the read model NAME, or the audit_log, anew from the events, and swap it in."""
     from api.migrations import READ_MODELS
     from api.roles import PROJECTOR_ROLE, as_role
     from projections.rebuild import AlreadyRebuilding
     from projections.rebuild import rebuild as run
 
-    [chosen] = _named(name, READ_MODELS)
+    chosen = None if name == AUDIT_TREES else _named(name, READ_MODELS, AUDIT_TREES)[0]
     started = time.monotonic()
 
     async def rebuilt(found: Database) -> int:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        return await run(conninfo, chosen, progress(await head(conninfo)))
+        show = progress(await head(conninfo))
+        if chosen is None:
+            return await rebuild_trees(conninfo, show)
+        return await run(conninfo, chosen, show)
 
     try:
         position = with_database(rebuilt, PROJECTOR_ROLE)
@@ -156,6 +163,8 @@ cli.add_command(key)
 cli.add_command(company)
 cli.add_command(publish)
 cli.add_command(replay)
+cli.add_command(audit_key)
+cli.add_command(checkpoint)
 
 
 def main() -> None:
@@ -174,6 +183,7 @@ def _explained(error: Exception) -> str | None:
     from api.health import Unhealthy
     from api.migrations import TooOld
     from api.operator import InvalidName
+    from application.audit_log.note import NoteError
     from application.errors import Fault
     from application.publisher import CannotContinue
     from domain.errors import UnreadableEvent
@@ -181,8 +191,8 @@ def _explained(error: Exception) -> str | None:
     if isinstance(error, psycopg.Error):
         return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
     ours = (
-        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NotMigrated, OSError, TooOld,
-        Unhealthy, UnreadableEvent,
+        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NotMigrated, NoteError, OSError,
+        TooOld, Unhealthy, UnreadableEvent,
     )  # fmt: skip
     return str(error) if isinstance(error, ours) else None
 

@@ -13,6 +13,7 @@ from starlette.routing import Match
 
 from api import (
     api_keys,
+    audit_log,
     companies,
     consumer_delivery,
     consumers,
@@ -38,7 +39,7 @@ from api.web import sign_in
 # The tables first: routes are tried in this order.
 MODULES = (
     table_defs, history, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
-    workspaces, companies, api_keys, people, me, contracts, operation, sign_in,
+    workspaces, companies, api_keys, people, audit_log, me, contracts, operation, sign_in,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened

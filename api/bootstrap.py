@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth import Authenticator, Guests
+from api.checkpoints import Checkpoints
 from api.cursor import CursorSigner
 from api.directory import Directory
 from api.event_hub import EventHub
@@ -27,6 +28,7 @@ from api.table_reads import TableReads
 from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
 from api.webhook_client import Outbound, outbound
+from application.audit_log.log import AuditLog
 from application.cascade import Cascade
 from application.companies import Companies
 from application.event_feed import EventFeed
@@ -59,6 +61,7 @@ class Services:
     directory: Directory
     feed: EventFeed
     hub: EventHub
+    checkpoints: Checkpoints
     transact: Transact
     outbound: Outbound
     authenticator: Authenticator
@@ -87,6 +90,12 @@ async def send_webhooks(settings: Settings, database_url: str) -> None:
         await Sender(conninfo, transacting(pool), opened.post).run()
 
 
+async def keep_audit_log(settings: Settings, database_url: str) -> None:
+    """Keep the tamper-evident log until cancelled, as the projector's role."""
+    conninfo = as_role(database_url, PROJECTOR_ROLE, LOOKUP_PLANS)
+    await AuditLog(conninfo, settings.audit_key_file).run()
+
+
 @contextlib.asynccontextmanager
 async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     """Open what an API process needs, and close it afterwards."""
@@ -102,10 +111,11 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     sessions = Sessions(access, secrets["session"], settings.session_hours)
     companies, directory = Companies(store), Directory(session)
     events = Session(conninfo)
-    hub = EventHub(conninfo, events)
+    hub, checkpoints = EventHub(conninfo, events), Checkpoints(session)
     calling = outbound(private=settings.webhook_private_addresses)
     async with pool, following, calling as opened_outbound:
-        tasks = [asyncio.create_task(each.run()) for each in (Watch(conninfo, progress), hub)]
+        running = (Watch(conninfo, progress), hub, checkpoints)
+        tasks = [asyncio.create_task(each.run()) for each in running]
         try:
             yield Services(
                 table_defs=TableDefs(store),
@@ -118,6 +128,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 directory=directory,
                 feed=EventFeed(fetching(pool)),
                 hub=hub,
+                checkpoints=checkpoints,
                 transact=transacting(following),
                 outbound=opened_outbound,
                 authenticator=Authenticator(

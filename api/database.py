@@ -17,7 +17,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT = 5  # seconds
 MIGRATED = """
 SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('projections.positions'))
-   AND EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('event_store.memberships'))
+   AND EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('audit_log.progress'))
    AND EXISTS (SELECT FROM pg_roles WHERE rolname = %s AND pg_has_role(oid, 'MEMBER'))
 """
 

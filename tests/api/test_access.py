@@ -103,12 +103,19 @@ NEEDS: dict[str, str | None] = {
         ),
         "webhooks:write",
     ),
+    **dict.fromkeys(
+        ("get_checkpoint", "list_audit_keys", "prove_inclusion", "prove_consistency"),
+        "audit:read",
+    ),
     "get_me": None,
 }
 PAGES = {"/", "/sign-in", "/sign-out", "/docs", "/openapi.json", "/docs/static"}  # no data in them
 DRY = {"dryRun": "true"}
-# What is live is not purged, a lease is not theirs, and nothing was delivered.
-NOT_NOW = {"purge_table": 409, "acknowledge_events": 409, "refuse_event": 409, "redeliver": 404}
+# What is live is not purged, a lease is not theirs, nothing was delivered, and nobody signs here.
+NOT_NOW = {
+    "purge_table": 409, "acknowledge_events": 409, "refuse_event": 409, "redeliver": 404,
+    "get_checkpoint": 404, "prove_inclusion": 404, "prove_consistency": 404,
+}  # fmt: skip
 
 
 async def test_this_file_knows_every_operation_and_its_scope(service: Service) -> None:
