@@ -6,6 +6,7 @@ One step under an advisory lock, run before anything serves; never at import, ne
 import os
 from contextlib import suppress
 from importlib.resources import files
+from pathlib import Path
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -13,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.adoption import adopt
 from api.roles import ADMIN_ROLE, API_ROLE, PROJECTOR_ROLE, as_role
+from application.audit_log import keys as audit_keys
 from application.cascade import Cascade
 from domain.recorded import event_classes
 from projections import base
@@ -37,14 +39,15 @@ class TooOld(Exception):
     """The server is older than PostgreSQL 15."""
 
 
-async def migrate(admin_url: str, database_url: str) -> None:
+async def migrate(admin_url: str, database_url: str, audit_key: Path | None = None) -> None:
     """Bring the database to the present schema; safe to run again, and by many at once.
 
     `admin_url` names a user who may create roles and schemas; the user of `database_url` becomes a
-    member of the roles that the processes run as.
+    member of the roles that the processes run as. `audit_key`: the file with the key that signs
+    the audit log; None = a key in the database.
 
     Raises:
-        TooOld, psycopg.Error.
+        TooOld, psycopg.Error; OSError, NoteError: there is no such key in the file.
     """
     async with await AsyncConnection.connect(
         admin_url, autocommit=True, connect_timeout=5
@@ -53,6 +56,7 @@ async def migrate(admin_url: str, database_url: str) -> None:
         await connection.execute(LOCK)
         await _roles(connection, conninfo_to_dict(database_url).get("user"))
         await _schemas(connection)
+        await audit_keys.ensure(connection, audit_key)
         await _read_models(as_role(database_url, PROJECTOR_ROLE))
         await adopt(connection, as_role(database_url, API_ROLE))
 
