@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 
 from api import logs
 from api.database import Database, NotMigrated, database, require_migrated, with_database
+from api.export_commands import export, verify_export
 from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
 from api.publish_commands import publish
@@ -169,6 +170,8 @@ def asyncapi() -> None:
 cli.add_command(key)
 cli.add_command(company)
 cli.add_command(publish)
+cli.add_command(export)
+cli.add_command(verify_export)
 
 
 def main() -> None:
@@ -187,6 +190,7 @@ def _explained(error: Exception) -> str | None:
     from api.health import Unhealthy
     from api.migrations import TooOld
     from api.operator import InvalidName
+    from application.audit_log.selection import NothingSigned
     from application.errors import Fault
     from application.publisher import CannotContinue
     from domain.errors import UnreadableEvent
@@ -194,8 +198,8 @@ def _explained(error: Exception) -> str | None:
     if isinstance(error, psycopg.Error):
         return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
     ours = (
-        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NotMigrated, OSError, TooOld,
-        Unhealthy, UnreadableEvent,
+        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NothingSigned, NotMigrated,
+        OSError, TooOld, Unhealthy, UnreadableEvent,
     )  # fmt: skip
     return str(error) if isinstance(error, ours) else None
 

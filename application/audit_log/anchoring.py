@@ -1,4 +1,4 @@
-"""What an archive rests on: who signed its checkpoint, and whether an earlier one is its beginning."""
+"""What an archive rests on: who signed its checkpoint, and whether it extends an earlier one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Anchors:
     unanswered: str | None = None
 
     def compare(self, roots: Mapping[int, bytes]) -> str | None:
-        """Whether the saved head is the beginning, by roots of the events; why not, None = it is."""
+        """Why the events with these roots do not begin as the saved head says; None = they do."""
         if self.saved is None:
             return None
         size = self.saved.size

@@ -62,12 +62,12 @@ class History:
         self._ids[hash_of_id % _PARTS].append(hash_of_id)
         why = self._misplaced(index, fields) or self._version(aggregate, fields["version"])
         self._position, self._moment = int(text), fields["recordedAt"]
-        if event.erased:
-            self.erased += 1
+        self.erased += event.erased
+        if fields["topic"] == ERASED:  # were it erased itself, that would be said of it alone
+            self._erasing.pop(aggregate, None)
+        elif event.erased:
             unsaid = "it is erased, but no event says so"
             self._erasing.setdefault(aggregate, Bad(index, unsaid, fields))
-        elif fields["topic"] == ERASED:
-            self._erasing.pop(aggregate, None)
         return why
 
     @property
