@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import click
 import psycopg
@@ -12,6 +13,7 @@ import pydantic
 from psycopg import AsyncConnection
 
 from api import logs
+from api.audit_commands import audit_key, checkpoint, rebuild_trees
 from api.database import Database, NotMigrated, database, require_migrated, with_database
 from api.export_commands import export, verify_export
 from api.key_commands import company, key
@@ -20,7 +22,7 @@ from api.publish_commands import publish
 from api.settings import Settings
 from projections.base import Projection
 
-WEBHOOKS = "webhooks"
+WEBHOOKS, AUDIT_LOG, EXPORTS = "webhooks", "audit-log", "exports"
 HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 
 
@@ -74,17 +76,18 @@ def worker(fd: int) -> None:
 
 @cli.command()
 @click.option("--only", metavar="NAME",
-              help="Only this one: a read model, the cascade, or webhooks.")  # fmt: skip
+              help="Only one: a read model, the cascade, webhooks, audit-log, or exports.")  # fmt: skip
 @click.option("--healthy", is_flag=True,
               help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
 def project(only: str | None, healthy: bool, supervised: bool) -> None:
-    """Keep the read models current, delete what was in a deleted workspace, send webhooks.
+    """Keep read models and the audit log current, empty deleted workspaces, send webhooks, export.
 
-    Of several processes, one works on each and the others stand by; webhooks they send together.
+    Of several processes, one works on each and the others stand by; webhooks they send together,
+    and each makes other exports.
     """
     from api import processes
-    from api.bootstrap import followers, send_webhooks
+    from api.bootstrap import followers, keep_audit_log, make_exports, send_webhooks
     from api.health import check_projector
     from api.roles import PROJECTOR_ROLE, as_role
 
@@ -93,8 +96,9 @@ def project(only: str | None, healthy: bool, supervised: bool) -> None:
     settings = Settings()
     with database(settings) as found:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        chosen = [] if only == WEBHOOKS else _named(only, followers(conninfo), WEBHOOKS)
-        others = [lambda: send_webhooks(settings, found.url)] if only in (None, WEBHOOKS) else []
+        also = {WEBHOOKS: send_webhooks, AUDIT_LOG: keep_audit_log, EXPORTS: make_exports}
+        chosen = [] if only in also else _named(only, followers(conninfo), *also)
+        others = [partial(also[name], settings, found.url) for name in also if only in (None, name)]
         if healthy:
             asyncio.run(check_projector(conninfo, chosen))
             return
@@ -108,25 +112,29 @@ def migrate() -> None:
     """Bring the database to the present schema."""
     from api.migrations import migrate as run
 
-    with_database(lambda found: run(found.admin_url, found.url))
+    key_file = Settings().audit_key_file
+    with_database(lambda found: run(found.admin_url, found.url, key_file))
     click.echo("The schema is up to date.")
 
 
 @cli.command()
 @click.argument("name")
 def rebuild(name: str) -> None:
-    """Build the read model NAME anew from the events, and swap it in."""
+    """Build the read model NAME, or the audit_log, anew from the events, and swap it in."""
     from api.migrations import READ_MODELS
     from api.roles import PROJECTOR_ROLE, as_role
     from projections.rebuild import AlreadyRebuilding
     from projections.rebuild import rebuild as run
 
-    [chosen] = _named(name, READ_MODELS)
+    chosen = None if name == AUDIT_TREES else _named(name, READ_MODELS, AUDIT_TREES)[0]
     started = time.monotonic()
 
     async def rebuilt(found: Database) -> int:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        return await run(conninfo, chosen, _progress(await _head(conninfo)))
+        progress = _progress(await _head(conninfo))
+        if chosen is None:
+            return await rebuild_trees(conninfo, progress)
+        return await run(conninfo, chosen, progress)
 
     try:
         position = with_database(rebuilt, PROJECTOR_ROLE)
@@ -172,6 +180,8 @@ cli.add_command(company)
 cli.add_command(publish)
 cli.add_command(export)
 cli.add_command(verify_export)
+cli.add_command(audit_key)
+cli.add_command(checkpoint)
 
 
 def main() -> None:
@@ -190,6 +200,7 @@ def _explained(error: Exception) -> str | None:
     from api.health import Unhealthy
     from api.migrations import TooOld
     from api.operator import InvalidName
+    from application.audit_log.note import NoteError
     from application.audit_log.selection import NothingSigned
     from application.errors import Fault
     from application.publisher import CannotContinue
@@ -199,7 +210,7 @@ def _explained(error: Exception) -> str | None:
         return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
     ours = (
         CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NothingSigned, NotMigrated,
-        OSError, TooOld, Unhealthy, UnreadableEvent,
+        NoteError, OSError, TooOld, Unhealthy, UnreadableEvent,
     )  # fmt: skip
     return str(error) if isinstance(error, ours) else None
 

@@ -28,6 +28,7 @@ from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
 from api.webhook_client import Outbound, outbound
 from application.audit_log.exporter import Exporter
+from application.audit_log.log import AuditLog
 from application.cascade import Cascade
 from application.companies import Companies
 from application.event_feed import EventFeed
@@ -88,7 +89,13 @@ async def send_webhooks(settings: Settings, database_url: str) -> None:
 
 async def make_exports(_: Settings, database_url: str) -> None:
     """Make the exports of logs that are asked for until cancelled, as the projector's role."""
-    await Exporter(as_role(database_url, PROJECTOR_ROLE), edition()).run()
+    await Exporter(as_role(database_url, PROJECTOR_ROLE, KEYSET_PLANS), edition()).run()
+
+
+async def keep_audit_log(settings: Settings, database_url: str) -> None:
+    """Keep the tamper-evident log until cancelled, as the projector's role."""
+    conninfo = as_role(database_url, PROJECTOR_ROLE, LOOKUP_PLANS)
+    await AuditLog(conninfo, settings.audit_key_file).run()
 
 
 @contextlib.asynccontextmanager

@@ -82,7 +82,7 @@ def _prepare(
     found: Database, settings: Settings, demo: bool, api_only: bool
 ) -> tuple[NewKey, str] | None:
     if not api_only:
-        asyncio.run(migrate(found.admin_url, found.url))
+        asyncio.run(migrate(found.admin_url, found.url, settings.audit_key_file))
     require_migrated(found.url, API_ROLE)
     return asyncio.run(seed(found, settings.data_dir)) if demo else None
 

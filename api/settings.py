@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         False,
         description="Whether webhooks may go to private addresses, such as those of this machine.",
     )
+    audit_key_file: Path | None = Field(
+        None,
+        description="The file with the key that signs the audit log; when absent, it is in the"
+        " database.",
+    )
     session_hours: float = Field(
         12, gt=0, le=24 * 30, description="Hours until a browser has to sign in again."
     )

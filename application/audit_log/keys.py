@@ -77,9 +77,13 @@ def read_file(path: Path) -> list[SignerKey]:
         NoteError: it holds something else.
     """
     lines = path.read_text("utf-8", errors="replace").split()
-    if not lines:
-        raise NoteError(f"There is no key in {path}.")
-    return [SignerKey.parse(line) for line in lines]
+    try:
+        found = [SignerKey.parse(line) for line in lines]
+    except NoteError as error:
+        raise NoteError(f"{path} holds no key for the audit log: {error}") from None
+    if not found:
+        raise NoteError(f"{path} holds no key for the audit log.")
+    return found
 
 
 async def ensure(connection: Connection, file: Path | None) -> None:

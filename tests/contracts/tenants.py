@@ -12,6 +12,7 @@ from api.keys import NewKey
 from api.migrations import READ_MODELS
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.sessions import BEGIN
+from application.audit_log.log import AuditLog
 from application.consumers.consumer import Terms
 from application.consumers.delivery import Reader
 from application.consumers.registry import Definition, Place, define
@@ -82,6 +83,8 @@ async def furnish(url: str) -> Tenants:
                 follower = Follower(model, connection, schema)
                 await follower.start()
                 assert await follower.step(1000) == await world.head()
+        async with await AsyncConnection.connect(world.conninfo, autocommit=True) as connection:
+            assert await AuditLog(world.conninfo).step(connection) == await world.head()
     return Tenants(url, ours, theirs)
 
 

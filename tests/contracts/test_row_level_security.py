@@ -21,13 +21,17 @@ from tests.contracts.tenants import Tenants
 
 pytestmark = pytest.mark.anyio
 
-SCHEMAS = ["event_store", "access", "consumers", "webhooks", *map(live_schema, READ_MODELS)]
-# Of no company; nobody but the owner, or for the first two the processes, may look into them.
+SCHEMAS = [
+    "event_store", "access", "consumers", "webhooks", "audit_log", *map(live_schema, READ_MODELS)
+]  # fmt: skip
+# Of no company; the processes may look into `topics`, `secrets` and the audit log's, no others.
 COMMON = {
     "event_store.topics",
     "access.secrets",
     "event_store.adopted",
     "access.sign_in_codes",
+    "audit_log.keys",
+    "audit_log.progress",
 }
 COMPANY_TABLE = f"{TENANCY}.companies"
 TABLES = """

@@ -1,0 +1,37 @@
+"""Reads the signed heads."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import AsyncConnection
+
+READ = """
+SELECT size, root, note, handover, signed_at, refused, refused_at
+  FROM audit_log.heads
+ WHERE company_id = %s
+"""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The last signed head of a company.
+
+    `handover`: the last note that a key and its successor both signed. `refused`: why no further
+    head is signed, since `refused_at`; None: the next one is.
+    """
+
+    size: int
+    root: bytes
+    note: str
+    handover: str | None
+    signed_at: datetime
+    refused: str | None
+    refused_at: datetime | None
+
+
+async def head(connection: AsyncConnection[Any], company_id: UUID) -> Head | None:
+    """The last signed head of a company; None before the first."""
+    row = await (await connection.execute(READ, (company_id,))).fetchone()
+    return Head(*row) if row else None
