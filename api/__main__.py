@@ -22,7 +22,8 @@ from api.publish_commands import publish
 from api.settings import Settings
 from projections.base import Projection
 
-WEBHOOKS, AUDIT_LOG, EXPORTS = "webhooks", "audit-log", "exports"
+WEBHOOKS, AUDIT_LOG, AUDIT_TREES = "webhooks", "audit-log", "audit_log"
+EXPORTS = "exports"
 HEAD = "SELECT coalesce(max(position), 0) FROM event_store.events"
 
 
@@ -76,7 +77,7 @@ def worker(fd: int) -> None:
 
 @cli.command()
 @click.option("--only", metavar="NAME",
-              help="Only one: a read model, the cascade, webhooks, audit-log, or exports.")  # fmt: skip
+              help="Only one: a read model, cascade, webhooks, audit-log, or exports.")  # fmt: skip
 @click.option("--healthy", is_flag=True,
               help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)

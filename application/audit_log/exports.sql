@@ -50,7 +50,7 @@ SELECT event_store.isolate(name::regclass)
 
 REVOKE ALL ON audit_log.exports, audit_log.export_chunks
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
-GRANT SELECT, INSERT, UPDATE, DELETE ON audit_log.exports
-   TO dynamic_tables_api, dynamic_tables_projector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON audit_log.exports TO dynamic_tables_api;
+GRANT SELECT, UPDATE, DELETE ON audit_log.exports TO dynamic_tables_projector;
 GRANT SELECT, DELETE ON audit_log.export_chunks TO dynamic_tables_api;
 GRANT SELECT, INSERT, DELETE ON audit_log.export_chunks TO dynamic_tables_projector;
