@@ -123,7 +123,13 @@ async def delete_export(
     return Response(status_code=204, headers=replayed(repeated))
 
 
-@router.get("/{id}/download", dependencies=EXPORT,
+class Archive(Response):
+    """What is exported, in the form that was asked for."""
+
+    media_type = MEDIA_TYPES["zip"]
+
+
+@router.get("/{id}/download", dependencies=EXPORT, response_class=Archive,
             responses=downloads("not-found", "export-not-ready",
                                 "range-not-satisfiable"))  # fmt: skip
 async def download_export(

@@ -48,7 +48,7 @@ class Exporter:
             try:
                 async with await connect(self._conninfo) as connection:
                     while True:
-                        await self._forget(connection)
+                        await self._keep_house(connection)
                         await self.make_all(connection)
                         await asyncio.sleep(POLL)
             except (psycopg.Error, OSError, Fault) as error:
@@ -102,9 +102,12 @@ class Exporter:
             return spreadsheet(reading, wanted, run.progress)
         return archive(reading, wanted, self._edition, run.progress)
 
-    async def _forget(self, connection: Connection) -> None:
-        """What has expired, now and then."""
+    async def forget(self, connection: Connection) -> None:
+        """Forget what has expired."""
+        await connection.execute(FORGET)
+
+    async def _keep_house(self, connection: Connection) -> None:
         now = time.monotonic()
         if now - self._forgot_at >= HOUSEKEEPING:
             self._forgot_at = now
-            await connection.execute(FORGET)
+            await self.forget(connection)
