@@ -1,9 +1,11 @@
 """What a route answers with, for the OpenAPI document: successes, headers, problems."""
 
+import base64
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.audit_views import NOTE
 from api.problems import CATALOGUE
 from api.views import EXAMPLE_ID, Rehearsal, Table
 
@@ -58,6 +60,8 @@ class Problem(BaseModel):
     current_version: int = Field(0, alias="currentVersion")
     events: list[dict[str, Any]] = Field([], description="Feed items since the caller's version.")
     clashes: list[Clash] = []
+    checkpoint: str = Field("", description="The last signed head, as a note.")
+    refused_at: str = Field("", alias="refusedAt", description="Since when no head is signed.")
 
 
 _MEMBERS: dict[str, dict[str, Any]] = {
@@ -77,6 +81,7 @@ _MEMBERS: dict[str, dict[str, Any]] = {
         "heldBy": {"id": EXAMPLE_ID, "deletedAt": "2026-11-22T09:30:00.123456Z"},
     },
     "table-deleted": {"deletedAt": "2026-11-22T09:30:00.123456Z", "restorable": True},
+    "audit-log-altered": {"checkpoint": NOTE, "refusedAt": "2026-11-22T09:30:00.123456Z"},
     "version-mismatch": {
         "currentVersion": 2,
         "events": [
@@ -224,6 +229,10 @@ _FEED = {
         "48231", "^[0-9]+$", required=True,
     ),
     "Feed-Head": _header("The last position of the company.", "48231", "^[0-9]+$", required=True),
+    "Audit-Checkpoint": _header(
+        "The last signed head of the company's audit log, a note in base64; keep it.",
+        base64.b64encode(NOTE.encode()).decode(), "^[A-Za-z0-9+/]+=*$",
+    ),
 }  # fmt: skip
 
 

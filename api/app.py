@@ -14,6 +14,7 @@ from starlette.routing import Match
 from api import (
     api_keys,
     audit_exports,
+    audit_log,
     companies,
     consumer_delivery,
     consumers,
@@ -39,7 +40,8 @@ from api.web import sign_in
 # The tables first: routes are tried in this order.
 MODULES = (
     table_defs, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
-    workspaces, companies, api_keys, people, audit_exports, me, contracts, operation, sign_in,
+    workspaces, companies, api_keys, people, audit_log, audit_exports, me, contracts, operation,
+    sign_in,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth import Authenticator, Guests
+from api.checkpoints import Checkpoints
 from api.cursor import CursorSigner
 from api.directory import Directory
 from api.edition import edition
@@ -59,6 +60,7 @@ class Services:
     directory: Directory
     feed: EventFeed
     hub: EventHub
+    checkpoints: Checkpoints
     transact: Transact
     outbound: Outbound
     authenticator: Authenticator
@@ -113,10 +115,11 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     sessions = Sessions(access, secrets["session"], settings.session_hours)
     companies, directory = Companies(store), Directory(session)
     events = Session(conninfo)
-    hub = EventHub(conninfo, events)
+    hub, checkpoints = EventHub(conninfo, events), Checkpoints(session)
     calling = outbound(private=settings.webhook_private_addresses)
     async with pool, following, calling as opened_outbound:
-        tasks = [asyncio.create_task(each.run()) for each in (Watch(conninfo, progress), hub)]
+        running = (Watch(conninfo, progress), hub, checkpoints)
+        tasks = [asyncio.create_task(each.run()) for each in running]
         try:
             yield Services(
                 table_defs=TableDefs(store),
@@ -128,6 +131,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
                 directory=directory,
                 feed=EventFeed(fetching(pool)),
                 hub=hub,
+                checkpoints=checkpoints,
                 transact=transacting(following),
                 outbound=opened_outbound,
                 authenticator=Authenticator(

@@ -14,6 +14,8 @@ from starlette.responses import Response
 
 from api.clashes import Clash, StaleChange, clashes
 from api.problems import CATALOGUE
+from application.audit_log.heads import NothingSigned, SigningRefused
+from application.audit_log.proofs import NoSuchSize, NotInLog
 from application.base import Stale
 from application.errors import (
     AppendBusy,
@@ -194,6 +196,25 @@ def _outdated(error: Stale, found: Sequence[Clash]) -> ApiError:
 @_problem.register
 def _(error: Rewound) -> ApiError:
     return ApiError("feed-rewound")
+
+
+@_problem.register(NothingSigned)
+@_problem.register(NotInLog)
+def _(error: Exception) -> ApiError:
+    return ApiError("not-found", str(error))
+
+
+@_problem.register
+def _(error: SigningRefused) -> ApiError:
+    head = error.head
+    since = rfc3339(head.refused_at) if head.refused_at else ""
+    return ApiError("audit-log-altered", head.refused or "", checkpoint=head.note, refusedAt=since)
+
+
+@_problem.register
+def _(error: NoSuchSize) -> ApiError:
+    fault = {"pointer": f"/{error.name}", "in": "query", "code": "out-of-range"}
+    return invalid([{**fault, "detail": str(error)}])
 
 
 @_problem.register

@@ -63,7 +63,8 @@ async def list_events(
         batch = await _next(call, wanted, query, limit, form)
     if not batch.items and query.wait:
         batch = await _first_to_come(call, wanted, batch, query.wait, limit, form)
-    return _answer(call, headers, batch, media_type, full=len(batch.items) == limit)
+    answer = _positions(batch) | await call.services.checkpoints.header(wanted.company_id)
+    return _answer(call, headers, batch, media_type, answer, full=len(batch.items) == limit)
 
 
 @router.get("/stream", dependencies=READ, response_class=ServerSentEvents, responses=streamed())
@@ -154,14 +155,20 @@ def _arrived(
 
 
 def _answer(
-    call: Call, headers: EventHeaders, batch: Batch, media_type: str, *, full: bool
+    call: Call,
+    headers: EventHeaders,
+    batch: Batch,
+    media_type: str,
+    answer: dict[str, str],
+    *,
+    full: bool,
 ) -> Response:
     if media_type == NDJSON:
         body = b"".join(to_json(item) + b"\n" for item in batch.items)
     else:
         body = to_json(batch.items)
     etag = f'"{hashlib.sha256(body + str(batch.position).encode()).hexdigest()[:32]}"'
-    answer = _positions(batch) | {"ETag": etag, "Vary": "Accept"}
+    answer |= {"ETag": etag, "Vary": "Accept"}
     if full:
         following = call.url.include_query_params(after=batch.position).remove_query_params(
             "afterId"
@@ -185,8 +192,9 @@ async def _all_lines(call: Call, wanted: Wanted, after: int) -> Response:
                 return
             batch = await call.services.feed.read(wanted, batch.position, CHUNK, until)
 
-    positions = _positions(replace(first, position=until)) | {"Vary": "Accept"}
-    return StreamingResponse(lines(), 200, positions, NDJSON)
+    answer = _positions(replace(first, position=until)) | {"Vary": "Accept"}
+    answer |= await call.services.checkpoints.header(wanted.company_id)
+    return StreamingResponse(lines(), 200, answer, NDJSON)
 
 
 def _positions(batch: Batch) -> dict[str, str]:

@@ -74,6 +74,11 @@ CATALOGUE = {
             " happened. Compare what you have with GET /api/tables, and follow from its position.",
         ),
         Problem(
+            "audit-log-altered", 409, "The audit log is not the one that was signed",
+            "`checkpoint` is the last head that it was signed with, and no other is signed. Compare"
+            " it with those that you keep, and tell whoever runs the installation.",
+        ),
+        Problem(
             "lease-lost", 409, "The lease is over",
             "Its time ran out, or somebody else reads the partition now. Fetch again: what was not"
             " acknowledged comes again.",

@@ -45,7 +45,7 @@ async def archive(
         with writer.begin(LEAVES) as file:
             async for hashes in selection.leaves():
                 file.write(hashes)
-        keys = await published(connection)
+        keys = await published(connection, wanted.company_id)
         writer.finish(selection.note.encode(), keys, edition.schemas)
         yield writer.take()
 

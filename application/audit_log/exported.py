@@ -75,9 +75,18 @@ def _commitment(kind: str, fields: dict[str, Any]) -> str:
     salt = bytes.fromhex(fields["salt"])
     if len(salt) != SALT_SIZE or salt.hex() != fields["salt"]:
         raise NotReadable(f"the salt does not have {SALT_SIZE} bytes")
-    text: str = fields[kind]
-    state = text.encode() if kind == "state" else base64.b64decode(text, validate=True)
+    text = fields[kind]
+    if type(text) is not str:
+        raise NotReadable("what was stored is no text")
+    state = text.encode() if kind == "state" else _decoded(text)
     return sha256(salt + state).hexdigest()
+
+
+def _decoded(text: str) -> bytes:
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise NotReadable("what was stored is not in Base64 as exports write it")
+    return data
 
 
 def _is_typed(fields: dict[str, Any], kind: str) -> bool:

@@ -14,6 +14,13 @@ SELECT size, root, note, handover, signed_at, refused, refused_at
 """
 
 
+class NothingSigned(Exception):
+    """No head of this company's log is signed yet: nothing happened, or just now."""
+
+    def __str__(self) -> str:
+        return self.__doc__ or ""
+
+
 @dataclass(frozen=True)
 class Head:
     """The last signed head of a company.
@@ -31,7 +38,28 @@ class Head:
     refused_at: datetime | None
 
 
+@dataclass
+class SigningRefused(Exception):
+    """The log does not extend the last head that was signed: somebody altered it."""
+
+    head: Head
+
+
 async def head(connection: AsyncConnection[Any], company_id: UUID) -> Head | None:
     """The last signed head of a company; None before the first."""
     row = await (await connection.execute(READ, (company_id,))).fetchone()
     return Head(*row) if row else None
+
+
+async def sound(connection: AsyncConnection[Any], company_id: UUID) -> Head:
+    """The last signed head of a company whose log still extends it.
+
+    Raises:
+        NothingSigned, SigningRefused.
+    """
+    found = await head(connection, company_id)
+    if found is None:
+        raise NothingSigned
+    if found.refused:
+        raise SigningRefused(found)
+    return found

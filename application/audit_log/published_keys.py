@@ -1,8 +1,11 @@
 """The public keys of an installation, as `GET /api/audit/keys` and each export have them."""
 
+from uuid import UUID
+
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from application.audit_log.heads import head
 from application.audit_log.keys import Connection, listed
 from application.audit_log.note_keys import NoteError, VerifierKey
 from application.feed import rfc3339
@@ -18,8 +21,9 @@ class _Keys(BaseModel):
     items: list[_Key]
 
 
-async def published(connection: Connection) -> bytes:
-    """The document, the newest key first."""
+async def published(connection: Connection, company_id: UUID) -> bytes:
+    """The document for a company, the newest key first."""
+    signed = await head(connection, company_id)
     items = [
         {
             "key": str(each.key),
@@ -28,7 +32,8 @@ async def published(connection: Connection) -> bytes:
         }
         for each in await listed(connection)
     ]
-    return to_json({"items": items, "nextCursor": None}, indent=2) + b"\n"
+    handover = signed.handover if signed else None
+    return to_json({"items": items, "nextCursor": None, "handover": handover}, indent=2) + b"\n"
 
 
 def keys_of(document: str) -> list[VerifierKey]:

@@ -54,6 +54,10 @@ INSERT INTO audit_log.progress (id) VALUES (true) ON CONFLICT DO NOTHING;
 -- Hashes do not compress.
 DO $$
 BEGIN
+    IF to_regclass('audit_log.tiles_by_position') IS NULL THEN
+        CREATE INDEX tiles_by_position ON audit_log.tiles (company_id, last_position)
+         WHERE level = 0;
+    END IF;
     IF EXISTS (SELECT FROM pg_attribute
                 WHERE attrelid = 'audit_log.tiles'::regclass AND attname = 'hashes'
                   AND attstorage <> 'e') THEN

@@ -4,6 +4,8 @@ import asyncio
 import csv
 import hashlib
 import io
+import json
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,15 @@ async def test_an_export_is_made_and_downloaded_and_verified(
     assert report.manifest is not None
     assert report.manifest.company_id == str(service.ours)
     assert report.manifest.counts["TableDef.Created"] == 3
+    with zipfile.ZipFile(archive) as zip:
+        assert json.loads(zip.read("keys.json")) == (await client.get("/api/audit/keys")).json()
+        note = (await client.get("/api/audit/checkpoint")).text
+        assert zip.read("checkpoint.txt").decode() == note
+        schema = "dynamic-tables.table-def.created.v1"
+        assert (
+            json.loads(zip.read(f"schemas/{schema}.json"))
+            == (await client.get(f"/api/schemas/{schema}")).json()
+        )
 
 
 async def test_a_range_is_of_positions_or_moments(

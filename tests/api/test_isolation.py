@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 OTHER_PARAMETERS = {
     "limit", "cursor", "state", "sort", "q", "count", "name", "slug", "dryRun", "If-Match",
     "If-None-Match", "Idempotency-Key", "Reason", "Min-Position", "Prefer", "X-Request-Id",
-    "traceparent", "after", "types", "wait", "Accept", "Range", "If-Range",
+    "traceparent", "after", "types", "wait", "Accept", "size", "from", "to", "Range", "If-Range",
 }  # fmt: skip
 OTHER_FIELDS = {
     "name", "slug", "description", "icon", "color", "settings/recordNameFormat",
