@@ -65,7 +65,7 @@ class Comparison:
             if (number := next(unlike, None)) is not None:
                 why = "it is not what was committed to: its leaf is another"
                 index = self._events.size + number
-                self.first = Bad(index, why, events[number].fields)
+                self.first = Bad(index, why, events[number])
         self._extend(self._leaves, kept)
         for size in sorted(each - self._events.size for each in self._sizes):
             if 0 < size <= len(told):

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from application.audit_log.archive import Manifest
 from application.audit_log.exported import Exported
@@ -20,19 +19,19 @@ _PARTS = 64  # of the hashes, so that few are sorted at once
 
 @dataclass(frozen=True)
 class Bad:
-    """An event that cannot be right, and why; `fields`: what its line says, if it can be read."""
+    """An event that cannot be right, and why; `event`: as its line has it, if it can be read."""
 
     index: int
     why: str
-    fields: dict[str, Any] | None = None
+    event: Exported | None = None
 
     def __str__(self) -> str:
-        said = self.fields
+        said = self.event
         if said is None:
             return f"event {self.index}: {self.why}"
         return (
-            f"event {self.index} (position {said['position']}, event id {said['eventId']},"
-            f" aggregate {said['aggregateId']}, version {said['version']}): {self.why}"
+            f"event {self.index} (position {said.position}, event id {said.event_id},"
+            f" aggregate {said.aggregate_id}, version {said.version}): {self.why}"
         )
 
 
@@ -52,22 +51,21 @@ class History:
 
     def add(self, event: Exported) -> str | None:
         """The next event; why it cannot be right, None = it can."""
-        fields = event.fields
         index, self.next = self.next, self.next + 1
-        self.counts[fields["topic"]] += 1
-        text: str = fields["position"]
-        self.positions = (self.positions[0] if self.positions else text, text)
-        aggregate = bytes.fromhex(fields["aggregateId"].replace("-", ""))
-        hash_of_id = hash(fields["eventId"])
+        self.counts[event.topic] += 1
+        first = self.positions[0] if self.positions else event.position
+        self.positions = (first, event.position)
+        aggregate = bytes.fromhex(event.aggregate_id.replace("-", ""))
+        hash_of_id = hash(event.event_id)
         self._ids[hash_of_id % _PARTS].append(hash_of_id)
-        why = self._misplaced(index, fields) or self._version(aggregate, fields["version"])
-        self._position, self._moment = int(text), fields["recordedAt"]
+        why = self._misplaced(index, event) or self._version(aggregate, event.version)
+        self._position, self._moment = int(event.position), event.recorded_at
         self.erased += event.erased
-        if fields["topic"] == ERASED:  # were it erased itself, that would be said of it alone
+        if event.topic == ERASED:  # were it erased itself, that would be said of it alone
             self._erasing.pop(aggregate, None)
         elif event.erased:
             unsaid = "it is erased, but no event says so"
-            self._erasing.setdefault(aggregate, Bad(index, unsaid, fields))
+            self._erasing.setdefault(aggregate, Bad(index, unsaid, event))
         return why
 
     @property
@@ -82,16 +80,16 @@ class History:
             found |= {first for first, second in pairwise(sorted(part)) if first == second}
         return found
 
-    def _misplaced(self, index: int, fields: dict[str, Any]) -> str | None:
-        if fields["index"] != index:
-            return f"its index is {fields['index']}, not {index}"
-        if fields["companyId"] != self._company_id:
+    def _misplaced(self, index: int, event: Exported) -> str | None:
+        if event.index != index:
+            return f"its index is {event.index}, not {index}"
+        if event.company_id != self._company_id:
             return "it is of another company"
-        if int(fields["position"]) <= self._position:
+        if int(event.position) <= self._position:
             return f"its position does not follow {self._position}"
-        if fields["recordedAt"] < self._moment:
+        if event.recorded_at < self._moment:
             return "it was recorded before the event before it"
-        if fields["topic"] == ERASED and "erased" in fields:
+        if event.topic == ERASED and event.erased:
             return "an event that tells of an erasure is never erased"
         return None
 
@@ -107,11 +105,8 @@ def first_repeated(suspects: set[int], events: Iterable[Exported]) -> Bad | None
     """The first event with the id of an earlier one, of those with these hashes."""
     seen = set[str]()
     for event in events:
-        id: str = event.fields["eventId"]
-        if hash(id) in suspects:
-            if id in seen:
-                return Bad(
-                    event.fields["index"], "its id is that of an earlier event", event.fields
-                )
-            seen.add(id)
+        if hash(event.event_id) in suspects:
+            if event.event_id in seen:
+                return Bad(event.index, "its id is that of an earlier event", event)
+            seen.add(event.event_id)
     return None

@@ -109,7 +109,7 @@ class _Verification:
                 self._found(Bad(index, str(error)))
                 break
             if why := history.add(event):
-                self._found(Bad(index, why, event.fields))
+                self._found(Bad(index, why, event))
             comparison.add(event)
             if index % PACE == 0:
                 self._progress(index - begin, end - begin)
