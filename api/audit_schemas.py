@@ -1,5 +1,6 @@
 """The shapes of requests for proofs."""
 
+import re
 from typing import Annotated
 from uuid import UUID
 
@@ -9,15 +10,17 @@ from pydantic_core import PydanticCustomError
 from api.event_schemas import EXAMPLE_EVENT
 from api.schemas import Part
 
+MOST = 10**18  # leaves
 
-def _size(text: object) -> object:
-    """How many leaves; there may be more than `digits` counts."""
-    if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18):
-        raise PydanticCustomError("type", "must be a whole number that is not negative")
+
+def _whole(text: object) -> object:
+    """A whole number, as a query has it; there may be more leaves than `digits` counts."""
+    if not (isinstance(text, str) and re.fullmatch(r"-?[0-9]{1,19}", text)):
+        raise PydanticCustomError("type", "must be a whole number")
     return int(text)
 
 
-Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int)]
+Size = Annotated[int, Field(ge=0, le=MOST), BeforeValidator(_whole)]
 
 
 class InclusionQuery(Part):

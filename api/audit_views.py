@@ -110,6 +110,9 @@ class ConsistencyProof(Shown):
     hashes: list[str]
 
 
+SHOWN = (AuditKeys, AuditLeaf, InclusionProof, ConsistencyProof)
+
+
 def keys_view(keys: Sequence[Listed], handover: str | None) -> dict[str, Any]:
     """All keys as they are shown."""
     items = [

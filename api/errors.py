@@ -213,8 +213,9 @@ def _(error: SigningRefused) -> ApiError:
 
 @_problem.register
 def _(error: NoSuchSize) -> ApiError:
-    fault = {"pointer": f"/{error.name}", "in": "query", "code": "out-of-range"}
-    return invalid([{**fault, "detail": str(error)}])
+    code = "number-too-small" if error.size < error.least else "number-too-large"
+    fault = {"pointer": f"/{error.name}", "in": "query", "code": code, "detail": str(error)}
+    return invalid([fault])
 
 
 @_problem.register

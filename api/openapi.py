@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import consumer_views, export_schemas, tenancy_views, webhook_views
+from api import audit_views, consumer_views, export_schemas, tenancy_views, webhook_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.contracts import SchemaList
@@ -31,7 +31,8 @@ _SHOWN = (
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
     *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
     *webhook_views.SHOWN, NewWebhook, WebhookChange, SecretRotation, ReplayRange,
-    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, *export_schemas.SHOWN,
+    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, *audit_views.SHOWN,
+    *export_schemas.SHOWN,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,

@@ -52,6 +52,7 @@ class NoSuchSize(Exception):
     """No proof is given for a tree of this size."""
 
     name: str
+    size: int
     least: int
     most: int
 
@@ -156,5 +157,5 @@ async def _hashes(connection: Connection, company_id: UUID, wanted: list[Range])
 
 def _within(name: str, size: int, least: int, most: int) -> int:
     if not least <= size <= most:
-        raise NoSuchSize(name, least, most)
+        raise NoSuchSize(name, size, least, most)
     return size
