@@ -14,6 +14,7 @@ import pydantic
 from api import logs
 from api.audit_commands import audit_key, checkpoint, rebuild_trees
 from api.database import Database, NotMigrated, database, require_migrated, with_database
+from api.export_commands import export, verify_export
 from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
 from api.publish_commands import publish
@@ -23,6 +24,7 @@ from api.terminal import head, progress
 from projections.base import Projection
 
 WEBHOOKS, AUDIT_LOG, AUDIT_TREES = "webhooks", "audit-log", "audit_log"
+EXPORTS = "exports"
 
 
 @click.group()
@@ -75,17 +77,18 @@ def worker(fd: int) -> None:
 
 @cli.command()
 @click.option("--only", metavar="NAME",
-              help="Only this one: a read model, the cascade, webhooks, or audit-log.")  # fmt: skip
+              help="Only one: a read model, cascade, webhooks, audit-log, or exports.")  # fmt: skip
 @click.option("--healthy", is_flag=True,
               help="Only look whether some process keeps the read models current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
 def project(only: str | None, healthy: bool, supervised: bool) -> None:
-    """Keep the read models and the audit log current, empty deleted workspaces, send webhooks.
+    """Keep read models and the audit log current, empty deleted workspaces, send webhooks, export.
 
-    Of several processes, one works on each and the others stand by; webhooks they send together.
+    Of several processes, one works on each and the others stand by; webhooks they send together,
+    and each makes other exports.
     """
     from api import processes
-    from api.bootstrap import followers, keep_audit_log, send_webhooks
+    from api.bootstrap import followers, keep_audit_log, make_exports, send_webhooks
     from api.health import check_projector
     from api.roles import PROJECTOR_ROLE, as_role
 
@@ -94,7 +97,7 @@ def project(only: str | None, healthy: bool, supervised: bool) -> None:
     settings = Settings()
     with database(settings) as found:
         conninfo = as_role(found.url, PROJECTOR_ROLE)
-        also = {WEBHOOKS: send_webhooks, AUDIT_LOG: keep_audit_log}
+        also = {WEBHOOKS: send_webhooks, AUDIT_LOG: keep_audit_log, EXPORTS: make_exports}
         chosen = [] if only in also else _named(only, followers(conninfo), *also)
         others = [partial(also[name], settings, found.url) for name in also if only in (None, name)]
         if healthy:
@@ -163,6 +166,8 @@ cli.add_command(key)
 cli.add_command(company)
 cli.add_command(publish)
 cli.add_command(replay)
+cli.add_command(export)
+cli.add_command(verify_export)
 cli.add_command(audit_key)
 cli.add_command(checkpoint)
 
@@ -184,6 +189,7 @@ def _explained(error: Exception) -> str | None:
     from api.migrations import TooOld
     from api.operator import InvalidName
     from application.audit_log.note import NoteError
+    from application.audit_log.selection import NothingSigned
     from application.errors import Fault
     from application.publisher import CannotContinue
     from domain.errors import UnreadableEvent
@@ -191,8 +197,8 @@ def _explained(error: Exception) -> str | None:
     if isinstance(error, psycopg.Error):
         return f"the database said: {(str(error).strip() or repr(error)).splitlines()[0]}"
     ours = (
-        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NotMigrated, NoteError, OSError,
-        TooOld, Unhealthy, UnreadableEvent,
+        CannotContinue, EmbeddedPostgresError, Fault, InvalidName, NothingSigned, NotMigrated,
+        NoteError, OSError, TooOld, Unhealthy, UnreadableEvent,
     )  # fmt: skip
     return str(error) if isinstance(error, ours) else None
 

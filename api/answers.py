@@ -130,6 +130,13 @@ COMMON = {
     ),
     "traceparent": _header("The caller's own.", f"00-{'4b' * 16}-{'00f1' * 4}-01"),
 }
+_RANGES = {
+    "Accept-Ranges": _header("Parts can be asked for.", "bytes", "^bytes$", required=True),
+    "Content-Disposition": _header("What to call it.", 'attachment; filename="audit.zip"'),
+}
+_CONTENT_RANGE = {
+    "Content-Range": _header("Which part, and of how many bytes.", "bytes 0-1023/48231")
+}
 _OF_STATUS = {
     401: {
         "WWW-Authenticate": _header(
@@ -141,6 +148,7 @@ _OF_STATUS = {
         "Accept-Patch": _header("What a PATCH may be.", f"{JSON}, {MERGE_PATCH}"),
         "Accept-Post": _header("What a POST may be.", JSON),
     },
+    416: {"Content-Range": _header("How many bytes there are.", "bytes */48231", required=True)},
     429: {"Retry-After": _header("Seconds until the next try.", "1", "^[0-9]+$", required=True)},
     503: {"Retry-After": _header("Seconds until the next try.", "1", "^[0-9]+$", required=True)},
 }
@@ -173,15 +181,41 @@ def puts(model: Any, rehearsal: Any, *problems: str) -> Answers:
     return changed | {201: created[201]} | failures(*WRITE, *problems)
 
 
-def keeps(status: int, model: Any, rehearsal: Any, *problems: str, puts: bool = False) -> Answers:
-    """The answers of a write that records no event; `puts`: it may also be there already."""
+def keeps(
+    status: int,
+    model: Any,
+    rehearsal: Any,
+    *problems: str,
+    puts: bool = False,
+    located: bool = False,
+) -> Answers:
+    """The answers of a write that records no event; `puts`: it may also be there already.
+
+    `located`: it says where it is, also with another status than 201.
+    """
     answers: Answers = {200: _success("With `dryRun`: what would happen.", rehearsal, {})}
     if status == 200 or puts:
         answers[200] = _success("Done, or with `dryRun` rehearsed.", model | rehearsal, _REPLAYED)
     if status != 200:
-        headers = _REPLAYED | (_LOCATION if status == 201 else {})
+        headers = _REPLAYED | (_LOCATION if located or status == 201 else {})
         answers[status] = _success("Done.", model, headers)
     return answers | failures(*WRITE, *problems)
+
+
+def downloads(*problems: str) -> Answers:
+    """The answers of a download of bytes, which may be asked for in parts."""
+    content = {
+        each: {"schema": {"type": "string"}, "example": "The bytes."}
+        for each in ("application/zip", "text/csv")
+    }
+    headers = _ETAG_OF_FEED | _RANGES
+    part = headers | _CONTENT_RANGE
+    return {
+        200: _success("All of it.", None, headers) | {"content": content},
+        206: _success("The part that was asked for.", None, part) | {"content": content},
+        304: {"description": "What the caller has is still right.", "headers": headers | COMMON},
+        **failures(*EVERY, *problems),
+    }
 
 
 def done() -> Answers:

@@ -13,6 +13,7 @@ from starlette.routing import Match
 
 from api import (
     api_keys,
+    audit_exports,
     audit_log,
     companies,
     consumer_delivery,
@@ -31,6 +32,7 @@ from api import (
     workspaces,
 )
 from api.bootstrap import services
+from api.edition import VERSION
 from api.middleware import Requests
 from api.openapi import document
 from api.settings import Settings
@@ -39,7 +41,8 @@ from api.web import sign_in
 # The tables first: routes are tried in this order.
 MODULES = (
     table_defs, history, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
-    workspaces, companies, api_keys, people, audit_log, me, contracts, operation, sign_in,
+    workspaces, companies, api_keys, people, audit_log, audit_exports, me, contracts, operation,
+    sign_in,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened
@@ -62,7 +65,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
     app = FastAPI(
         title="Dynamic Tables",
-        version="0.1.0",
+        version=VERSION,
         description=DESCRIPTION.strip(),
         lifespan=lifespan,
         # Requests are counted in api/metrics.py; asking for a tracer at each costs 3 % of a create.

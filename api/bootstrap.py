@@ -11,6 +11,7 @@ from api.auth import Authenticator, Guests
 from api.checkpoints import Checkpoints
 from api.cursor import CursorSigner
 from api.directory import Directory
+from api.edition import edition
 from api.event_hub import EventHub
 from api.guests import ProviderGuests
 from api.history_reads import HistoryReads
@@ -28,6 +29,7 @@ from api.table_reads import TableReads
 from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
 from api.webhook_client import Outbound, outbound
+from application.audit_log.exporter import Exporter
 from application.audit_log.log import AuditLog
 from application.cascade import Cascade
 from application.companies import Companies
@@ -88,6 +90,11 @@ async def send_webhooks(settings: Settings, database_url: str) -> None:
     calling = outbound(private=settings.webhook_private_addresses)
     async with _pool(conninfo, 1, SENDING) as pool, calling as opened:
         await Sender(conninfo, transacting(pool), opened.post).run()
+
+
+async def make_exports(_: Settings, database_url: str) -> None:
+    """Make the exports of logs that are asked for until cancelled, as the projector's role."""
+    await Exporter(as_role(database_url, PROJECTOR_ROLE, KEYSET_PLANS), edition()).run()
 
 
 async def keep_audit_log(settings: Settings, database_url: str) -> None:

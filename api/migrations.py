@@ -102,6 +102,7 @@ async def _schemas(connection: AsyncConnection) -> None:
         await connection.execute(_script("application.consumers", "schema.sql"))
         await connection.execute(_script("application.webhooks", "schema.sql"))
         await connection.execute(_script("application.audit_log", "schema.sql"))
+        await connection.execute(_script("application.audit_log", "exports.sql"))
         for topic, event_class in event_classes().items():
             await connection.execute(TOPIC, (topic, event_class.class_version))
         for name in ("cursor", "session"):

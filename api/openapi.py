@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import audit_views, consumer_views, tenancy_views, webhook_views
+from api import audit_views, consumer_views, export_schemas, tenancy_views, webhook_views
 from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.contracts import SchemaList
@@ -33,6 +33,7 @@ _SHOWN = (
     *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
     *webhook_views.SHOWN, NewWebhook, WebhookChange, SecretRotation, ReplayRange,
     ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, Reversion, *audit_views.SHOWN,
+    *export_schemas.SHOWN,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,

@@ -88,6 +88,10 @@ CATALOGUE = {
             "Delete one that is not needed.",
         ),
         Problem(
+            "export-not-ready", 409, "The export cannot be downloaded",
+            "Wait until GET /api/audit/exports/{id} says that it is done; if it failed, ask again.",
+        ),
+        Problem(
             "company-removed", 409, "The company was removed",
             "The platform can restore it with POST /api/companies/{id}/restore.",
         ),
@@ -111,6 +115,10 @@ CATALOGUE = {
         Problem(
             "unsupported-media-type", 415, "The media type is not supported",
             "Send `application/json`; a PATCH may also be `application/merge-patch+json`.",
+        ),
+        Problem(
+            "range-not-satisfiable", 416, "There are no such bytes",
+            "Ask for bytes below the size in Content-Range.",
         ),
         Problem(
             "validation", 422, "The request breaks a rule",

@@ -48,8 +48,9 @@ SELECT topic, version, position, table_id, company_id, data, metadata
 TABLES = """
 SELECT format('%I.%I', table_schema, table_name)
   FROM information_schema.tables
- WHERE table_schema IN ('event_store', 'access', 'consumers', 'webhooks')
-   AND table_type = 'BASE TABLE' AND table_name <> 'partitions'
+ WHERE table_schema IN ('event_store', 'access', 'consumers', 'webhooks', 'audit_log')
+   AND table_type = 'BASE TABLE'
+   AND table_name NOT IN ('partitions', 'tiles', 'heads', 'progress')
 """
 
 

@@ -58,6 +58,16 @@ async def new_webhook(client: AsyncClient, **more: Any) -> dict[str, Any]:
     return made(await client.post("/api/webhooks", json=given))
 
 
+async def new_export(client: AsyncClient, **more: Any) -> dict[str, Any]:
+    """An export of the log of the client's company, which is not made yet; there is one at most."""
+    for export in (await client.get("/api/audit/exports")).json()["items"]:
+        await client.delete(f"/api/audit/exports/{export['id']}")
+    answer = await client.post("/api/audit/exports", json=more)
+    assert answer.status_code == 202, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
 def key_id(token: str) -> str:
     """The id of a key, which is also that of the actor who comes with it."""
     return str(NewKey.parse(token).id)
@@ -77,5 +87,6 @@ async def one_of_each(client: AsyncClient, company: UUID) -> dict[str, str]:
         "people": key["id"],
         "consumers": await parked(client),
         "webhooks": (await new_webhook(client))["id"],
+        "audit": (await new_export(client))["id"],
         "companies": str(company),
     }

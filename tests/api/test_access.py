@@ -104,6 +104,10 @@ NEEDS: dict[str, str | None] = {
         "webhooks:write",
     ),
     **dict.fromkeys(
+        ("create_export", "list_exports", "get_export", "delete_export", "download_export"),
+        "audit:export",
+    ),
+    **dict.fromkeys(
         ("get_checkpoint", "list_audit_keys", "prove_inclusion", "prove_consistency"),
         "audit:read",
     ),
@@ -111,10 +115,12 @@ NEEDS: dict[str, str | None] = {
 }
 PAGES = {"/", "/sign-in", "/sign-out", "/docs", "/openapi.json", "/docs/static"}  # no data in them
 DRY = {"dryRun": "true"}
-# What is live is not purged, a lease is not theirs, nothing was delivered, and nobody signs here.
+# What is live is not purged, a lease is not theirs, nothing was delivered, and nobody signs or
+# exports here.
 NOT_NOW = {
     "purge_table": 409, "acknowledge_events": 409, "refuse_event": 409, "redeliver": 404,
     "get_checkpoint": 404, "prove_inclusion": 404, "prove_consistency": 404,
+    "download_export": 409,
 }  # fmt: skip
 
 

@@ -30,12 +30,12 @@ pytestmark = pytest.mark.anyio
 OTHER_PARAMETERS = {
     "limit", "cursor", "state", "sort", "q", "count", "name", "slug", "dryRun", "If-Match",
     "If-None-Match", "Idempotency-Key", "Reason", "Min-Position", "Prefer", "X-Request-Id",
-    "traceparent", "after", "types", "wait", "Accept", "size", "from", "to",
+    "traceparent", "after", "types", "wait", "Accept", "size", "from", "to", "Range", "If-Range",
 }  # fmt: skip
 OTHER_FIELDS = {
     "name", "slug", "description", "icon", "color", "settings/recordNameFormat",
     "settings/defaultView", "label", "role", "scopes/0", "expiresAt", "start", "position", "error",
-    "url", "after", "until", "time", "asOf", "facets/0",
+    "url", "after", "until", "time", "asOf", "facets/0", "from", "to", "format",
 }  # fmt: skip
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "dryRun": ("query", "true"),

@@ -100,6 +100,11 @@ PARAMETERS = {
     "redeliver": KEPT | {"id", "delivery_id"},
     "replay_events": KEPT | {"id"},
     "test_webhook": {"id"},
+    "create_export": KEPT,
+    "list_exports": {"If-None-Match"},
+    "get_export": {"id", "If-None-Match"},
+    "delete_export": KEPT | {"id"},
+    "download_export": {"id", "Range", "If-Range", "If-None-Match"},
 }
 STATUSES = {
     "list_consumers": "200 304 401 403 422 429 500 503",
@@ -124,6 +129,11 @@ STATUSES = {
     "redeliver": "200 202 401 403 404 409 422 429 500 503",
     "replay_events": "200 202 400 401 403 404 409 413 415 422 429 500 503",
     "test_webhook": "200 401 403 404 422 429 500 503",
+    "create_export": "200 202 400 401 403 409 413 415 422 429 500 503",
+    "list_exports": "200 304 401 403 422 429 500 503",
+    "get_export": "200 304 401 403 404 422 429 500 503",
+    "delete_export": "200 204 401 403 404 422 429 500 503",
+    "download_export": "200 206 304 401 403 404 409 416 422 429 500 503",
     "list_events": "200 304 401 403 409 422 429 500 503",
     "stream_events": "200 400 401 403 409 422 429 500 503",
     "get_event": "200 401 403 404 422 429 500 503",

@@ -12,7 +12,9 @@ from api.keys import NewKey
 from api.migrations import READ_MODELS
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.sessions import BEGIN
+from application.audit_log import exports
 from application.audit_log.log import AuditLog
+from application.audit_log.selection import Wanted as LogRange
 from application.consumers.consumer import Terms
 from application.consumers.delivery import Reader
 from application.consumers.registry import Definition, Place, define
@@ -77,6 +79,7 @@ async def furnish(url: str) -> Tenants:
             await _settle(world, tenant)
             await _let_in(world, tenant)
             await _follow(world, tenant)
+            await _ask_for_an_export(world, tenant)
         for model in READ_MODELS:
             schema = live_schema(model)
             async with await connect(world.conninfo, schema) as connection:
@@ -131,6 +134,16 @@ async def _follow(world: World, tenant: Tenant) -> None:
         attempt = Attempt(tenant.delivery, delivery.rows[0], now, 1, answer)
         await Outcomes(connection, endpoint, now).keep(attempt)
         await endpoints.replay(connection, endpoint, uuid4(), tenant.id, 0, delivery.position)
+
+
+async def _ask_for_an_export(world: World, tenant: Tenant) -> None:
+    """With bytes: a name of the company's own."""
+    async with await AsyncConnection.connect(world.database, autocommit=True) as owner:
+        export = await exports.ask(owner, uuid4(), LogRange(tenant.id), "csv", tenant.id)
+        await owner.execute(
+            "INSERT INTO audit_log.export_chunks VALUES (%s, %s, 0, %s)",
+            (tenant.id, export.id, tenant.name.encode()),
+        )
 
 
 def rows_of(count: int, company: UUID, prefix: str) -> list[dict[str, Any]]:

@@ -23,8 +23,16 @@ SELECT attname FROM pg_attribute
  WHERE attrelid = 'audit_log.keys'::regclass AND attnum > 0
    AND has_column_privilege(%s, attrelid, attnum, %s)
 """
-READS = {"tiles": "select", "heads": "select", "progress": "select"}
+READS = {
+    "tiles": "select",
+    "heads": "select",
+    "progress": "select",
+    "exports": "delete insert select update",
+    "export_chunks": "delete select",
+}
 KEEPS = {
+    "exports": "delete select update",
+    "export_chunks": "delete insert select",
     "tiles": "delete insert select update",
     "heads": "insert select update",
     "keys": "insert select update",

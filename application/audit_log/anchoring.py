@@ -1,0 +1,100 @@
+"""What an archive rests on: who signed its checkpoint, and whether it extends an earlier one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from application.audit_log.archive import CHECKPOINT, KEYS
+from application.audit_log.checkpoint import Checkpoint, origin
+from application.audit_log.note import Note, open_note
+from application.audit_log.note_keys import NoteError, VerifierKey
+from application.audit_log.opening import Altered, Archive
+from application.audit_log.published_keys import keys_of
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """What whoever asks has kept: verifier keys, and the note of an earlier checkpoint."""
+
+    keys: Sequence[VerifierKey] = ()
+    saved: str | None = None
+
+
+@dataclass
+class Anchors:
+    """The signed head of an archive and the one that was saved, which is no later one.
+
+    `found`: what it rests on, in words. `unanswered`: what cannot be told of the saved one.
+    """
+
+    head: Checkpoint
+    saved: Checkpoint | None = None
+    found: list[str] = field(default_factory=list)
+    unanswered: str | None = None
+
+    def compare(self, roots: Mapping[int, bytes]) -> str | None:
+        """Why the events with these roots do not begin as the saved head says; None = they do."""
+        if self.saved is None:
+            return None
+        size = self.saved.size
+        if size not in roots:
+            self.unanswered = (
+                f"the saved checkpoint covers {size} events, which is outside this part of the log:"
+                " it could not be compared; export from the beginning to do so"
+            )
+        elif roots[size] != self.saved.root:
+            return f"the first {size} events are not those of the saved checkpoint"
+        else:
+            self.found.append(f"its first {size} events are those of the saved checkpoint")
+        return None
+
+
+def anchors_of(archive: Archive, trusted: Trusted) -> Anchors:
+    """The heads, both signed, of the log that the archive is of.
+
+    Raises:
+        Altered: they are not, or do not fit.
+    """
+    published = keys_of(archive.text(KEYS))
+    note = _opened(archive.text(CHECKPOINT), trusted, published)
+    head = _head(archive, note)
+    saved = trusted.saved and _saved(trusted.saved, head, [*trusted.keys, *published])
+    signers = ", ".join(f"{key.name} ({key.id.hex()})" for key in note.verified)
+    found = [f"its checkpoint is signed by {signers}"] if trusted.keys else []
+    return Anchors(head, saved or None, found)
+
+
+def _opened(text: str, trusted: Trusted, published: Sequence[VerifierKey]) -> Note:
+    try:
+        return open_note(text, trusted.keys or published)
+    except NoteError as error:
+        hint = " If the key was replaced, give the new one." if trusted.keys else ""
+        raise Altered(f"{CHECKPOINT}: {error}{hint}") from None
+
+
+def _head(archive: Archive, note: Note) -> Checkpoint:
+    manifest = archive.manifest
+    try:
+        head = Checkpoint.parse(note.text)
+    except NoteError as error:
+        raise Altered(f"{CHECKPOINT}: {error}") from None
+    if head.origin not in {origin(key.name, UUID(manifest.company_id)) for key in note.verified}:
+        raise Altered(f"{CHECKPOINT} is that of another log: {head.origin[:200]}")
+    if (head.size, head.root.hex()) != (manifest.tree.size, manifest.tree.root):
+        raise Altered("the manifest does not name the tree of the checkpoint")
+    return head
+
+
+def _saved(text: str, head: Checkpoint, known: Sequence[VerifierKey]) -> Checkpoint:
+    try:
+        saved = Checkpoint.open(text, known)
+    except NoteError as error:
+        raise Altered(f"the saved checkpoint does not belong to this export: {error}") from None
+    if saved.origin != head.origin:
+        raise Altered(f"the saved checkpoint is that of another log: {saved.origin[:200]}")
+    if saved.size > head.size:
+        raise Altered(
+            f"the saved checkpoint covers {saved.size} events, that of the export {head.size}:"
+            " events are missing, or the export is the older of the two"
+        )
+    return saved

@@ -1,0 +1,265 @@
+"""Exports of random histories on a real Postgres: sound unless somebody altered the database."""
+
+import asyncio
+import csv
+import io
+from contextlib import aclosing
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from api.edition import edition
+from api.roles import API_ROLE, as_role
+from application.audit_log import exports, signing
+from application.audit_log.export import spreadsheet
+from application.audit_log.exporter import Exporter
+from application.audit_log.keys import load
+from application.audit_log.rebuilding import rebuild
+from application.audit_log.selection import NothingSigned, Wanted
+from application.audit_log.verify import ALTERED, SOUND
+from application.event_store.session import connect
+from tests.conftest import eventually, sized
+from tests.contracts.exporting import Parts, anchored, checked, exported, happen
+from tests.contracts.logged import Logged, logged
+
+pytestmark = pytest.mark.anyio
+
+EVENTS = sized(900, 9_000)
+
+
+async def test_a_clean_export_is_always_sound(any_database: str, tmp_path: Path) -> None:
+    """Of each company, whole and in parts, with erased events, also across tiles."""
+    random, path = Random(5), tmp_path / "export.zip"
+    async with logged(any_database) as log:
+        for _ in range(3):
+            await happen(log, random, EVENTS // 3)
+            await log.keep()
+        for company in log.companies:
+            kept = await anchored(log, company)
+            path.write_bytes(await exported(log, company))
+            report = checked(path, kept)
+            assert (report.status, report.problems) == (SOUND, [])
+            assert report.manifest is not None
+            assert report.manifest.erased > 0
+            whole = Parts.of(path.read_bytes()).lines
+            for _ in range(sized(12, 60)):
+                first = random.randrange(-3, EVENTS + 50)
+                last = random.randrange(max(1, first - 5), EVENTS + 50)
+                path.write_bytes(await exported(log, company, max(1, first), last))
+                report = checked(path, kept, saved=False)
+                assert (report.status, report.problems) == (SOUND, [])
+                told = Parts.of(path.read_bytes()).lines
+                assert told == [e for e in whole if first <= int(e["position"]) <= last]
+
+
+async def test_events_that_no_head_covers_yet_are_not_exported(
+    database: str, tmp_path: Path
+) -> None:
+    random, path = Random(6), tmp_path / "export.zip"
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        with pytest.raises(NothingSigned):
+            await exported(log, company)
+        await happen(log, random, 60)
+        with pytest.raises(NothingSigned):
+            await exported(log, company)
+        await log.keep()
+        before = Parts.of(await exported(log, company)).lines
+        await happen(log, random, 60)
+        path.write_bytes(await exported(log, company))
+        assert Parts.of(path.read_bytes()).lines == before
+        assert checked(path, await anchored(log, company)).status == SOUND
+
+
+async def test_a_spreadsheet_has_the_same_events(database: str) -> None:
+    async with logged(database) as log, await connect(as_role(database, API_ROLE)) as connection:
+        await happen(log, Random(7), 300)
+        await log.keep()
+        [company, *_] = log.companies
+        async with aclosing(spreadsheet(connection, Wanted(company))) as pieces:
+            text = b"".join([piece async for piece in pieces]).decode("utf-8-sig")
+        lines = Parts.of(await exported(log, company)).lines
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+        assert [(r["position"], r["aggregateId"], r["recordedAt"]) for r in rows] == [
+            (e["position"], e["aggregateId"], e["recordedAt"]) for e in lines
+        ]
+
+
+# By somebody with full rights; %(id)s is the event that is the first bad one then.
+OF_EVENTS = {
+    "state": "UPDATE event_store.events SET state = state || ' ' WHERE event_id = %(id)s",
+    "salt": "UPDATE event_store.events SET salt = set_byte(salt, 0, 255 - get_byte(salt, 0))"
+            " WHERE event_id = %(id)s",
+    "salt and state": "UPDATE event_store.events SET salt = salt || substring(state FROM 1 FOR 1),"
+                      " state = substring(state FROM 2) WHERE event_id = %(id)s",
+    "topic": "UPDATE event_store.events SET topic = topic || 'X' WHERE event_id = %(id)s",
+    "aggregate": "UPDATE event_store.events SET originator_id = gen_random_uuid()"
+                 " WHERE event_id = %(id)s",
+    "version": "UPDATE event_store.events SET originator_version = originator_version + 1000"
+               " WHERE event_id = %(id)s",
+    "moment": "UPDATE event_store.events SET recorded_at = recorded_at + interval '0.000001 s'"
+              " WHERE event_id = %(id)s",
+    "id": "UPDATE event_store.events SET event_id = gen_random_uuid() WHERE event_id = %(id)s",
+    "company": "UPDATE event_store.events SET company_id = gen_random_uuid()"
+               " WHERE event_id = %(id)s",
+    "row": "DELETE FROM event_store.events WHERE event_id = %(id)s",
+    "tail": "DELETE FROM event_store.events WHERE position >= (SELECT position"
+            " FROM event_store.events WHERE event_id = %(id)s)",
+    "erasure": "UPDATE event_store.events SET commitment = sha256(salt || state), state = NULL,"
+               " salt = NULL WHERE event_id = %(id)s",
+    "careless erasure": "UPDATE event_store.events SET state = NULL, salt = NULL"
+                        " WHERE event_id = %(id)s",
+    "swap": """
+        UPDATE event_store.events e SET position = CASE e.position WHEN a.position THEN b.position
+                                                   ELSE a.position END
+          FROM (SELECT * FROM event_store.events WHERE event_id = %(id)s) a,
+               (SELECT * FROM event_store.events WHERE event_id = %(later)s) b
+         WHERE e.position IN (a.position, b.position)""",
+    "insertion": """
+        UPDATE event_store.events SET position = position + 1
+         WHERE position >= (SELECT position FROM event_store.events WHERE event_id = %(id)s);
+        INSERT INTO event_store.events
+        SELECT position - 1, company_id, gen_random_uuid(), 1, topic, state, salt,
+               gen_random_uuid(), recorded_at
+          FROM event_store.events WHERE event_id = %(id)s""",
+}  # fmt: skip
+# Who may alter rows may drop what keeps them apart, too.
+KEEP = """
+CREATE TABLE kept AS SELECT * FROM event_store.events;
+ALTER TABLE event_store.events DROP CONSTRAINT events_pkey,
+                               DROP CONSTRAINT events_one_per_version,
+                               DROP CONSTRAINT events_event_id_key
+"""
+RESTORE = """
+DELETE FROM event_store.events; INSERT INTO event_store.events SELECT * FROM kept
+"""
+
+
+@pytest.mark.parametrize("also", ["nothing", "tiles", "heads"])
+async def test_whatever_is_done_to_the_database_is_found(
+    also: str, database: str, tmp_path: Path
+) -> None:
+    """The events alone; with the trees built anew; and with heads signed anew by the real key.
+
+    The first is named, the second is found by whoever has the key, the third by who kept a head.
+    """
+    path = tmp_path / "export.zip"
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        await happen(log, Random(8), sized(150, 1_500))
+        await log.keep()
+        kept = await anchored(log, company)
+        await log.owner.execute(KEEP)
+        whole = Parts.of(await exported(log, company)).lines
+        for number, (name, statement) in enumerate(OF_EVENTS.items()):
+            random = Random(number)
+            index, later = _two(random, whole)
+            params = {"id": whole[index]["eventId"], "later": whole[later]["eventId"]}
+            await _tamper(log, statement, params)
+            if also != "nothing":
+                await rebuild(log.conninfo)
+            if also == "heads":
+                await log.owner.execute("DELETE FROM audit_log.heads")
+                await signing.sign_all(log.projector, await load(log.projector, None))
+            path.write_bytes(await exported(log, company))
+            report = checked(path, kept)
+            assert report.status == ALTERED, name
+            assert checked(path, kept, key=False).status == ALTERED, name
+            if also == "nothing":
+                assert report.bad is not None, name
+                assert report.bad.index == index, (name, report.problems)
+                assert checked(path, kept, saved=False).status == ALTERED, name
+            await _tamper(log, RESTORE)
+        await log.owner.execute("DELETE FROM audit_log.heads")
+        await rebuild(log.conninfo)
+        await signing.sign_all(log.projector, await load(log.projector, None))
+        path.write_bytes(await exported(log, company))
+        assert checked(path, kept).status == SOUND
+
+
+async def _tamper(log: Logged, statements: str, params: dict[str, Any] | None = None) -> None:
+    async with log.owner.transaction():
+        await log.owner.execute("SET LOCAL session_replication_role = replica")
+        for statement in statements.split(";"):
+            await log.owner.execute(statement.encode(), params)
+
+
+def _two(random: Random, lines: list[dict[str, Any]]) -> tuple[int, int]:
+    """An event of a table that is not erased, which said something; and a later one."""
+    gone = {line["aggregateId"] for line in lines if line["topic"] == "TableDef.Erased"}
+    whole = [
+        n
+        for n, line in enumerate(lines[:-1])
+        if line["aggregateId"] not in gone and line.get("state")
+    ]  # fmt: skip
+    first = random.choice(whole)
+    return first, random.randrange(first + 1, len(lines))
+
+
+async def test_an_export_survives_the_process_that_makes_it(database: str, tmp_path: Path) -> None:
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        await happen(log, Random(9), 100)
+        await log.keep()
+        export = await exports.ask(log.owner, uuid4(), Wanted(company), "zip", company)
+        await log.owner.execute(
+            "UPDATE audit_log.exports SET status = 'running', run = gen_random_uuid(), attempts = 1"
+        )
+        await log.owner.execute(
+            "INSERT INTO audit_log.export_chunks VALUES (%s, %s, 0, 'half of it')",
+            (company, export.id),
+        )
+        path = tmp_path / "export.zip"
+        path.write_bytes(await _made(log, company, export.id))
+        assert checked(path, await anchored(log, company)).status == SOUND
+
+
+async def _made(log: Logged, company: UUID, id: UUID) -> bytes:
+    """What the process makes of it."""
+    exporter = Exporter(log.conninfo, edition())
+    task = asyncio.create_task(exporter.run())
+
+    async def is_done() -> bool:
+        return (await exports.find(log.owner, company, id)).status == "done"
+
+    try:
+        await eventually(is_done)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return await exports.chunk(log.owner, await exports.find(log.owner, company, id), 0)
+
+
+async def test_two_processes_do_not_make_the_same_export(database: str) -> None:
+    async with logged(database) as log, await connect(log.conninfo) as other:
+        [company, *_] = log.companies
+        await happen(log, Random(9), 100)
+        await log.keep()
+        for _ in range(4):
+            await exports.ask(log.owner, uuid4(), Wanted(company), "zip", company)
+        first, second = Exporter(log.conninfo, edition()), Exporter(log.conninfo, edition())
+        made = await asyncio.gather(first.make_all(log.projector), second.make_all(other))
+        assert sum(made) == 4
+        done = await exports.every(log.owner, company)
+        assert {(each.status, each.progress) for each in done} == {("done", 1.0)}
+        rows = await log.owner.execute("SELECT sum(attempts) FROM audit_log.exports")
+        assert await rows.fetchall() == [(4,)]
+
+
+async def test_an_export_that_fails_again_and_again_is_given_up(database: str) -> None:
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        await happen(log, Random(9), 100)
+        await log.keep()
+        export = await exports.ask(log.owner, uuid4(), Wanted(company), "zip", company)
+        await log.tamper("UPDATE event_store.events SET recorded_at = 'infinity'")
+        exporter = Exporter(log.conninfo, edition())
+        for _ in range(5):
+            assert await exporter.make_all(log.projector) == 0
+        failed = await exports.find(log.owner, company, export.id)
+        assert failed.status == "failed"
+        assert failed.error
+        assert await exporter.make_all(log.projector) == 0
