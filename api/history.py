@@ -65,7 +65,7 @@ async def compare_table(
     """Tell what differs between two versions of a table, or two times."""
     history = call.services.history
     await catch_up(call, history.progress, headers)
-    start = await _version(call, id, query.from_, "/from")
+    start = await _version(call, id, 1 if query.from_ is None else query.from_, "/from")
     end = await _version(call, id, query.to, "/to")
     if not start and not end:
         raise NotFound
@@ -108,7 +108,7 @@ async def compare_company(
     """Tell which tables differ between two times or positions, and in what."""
     history, company_id = call.services.history, call.caller.company_id
     await catch_up(call, history.progress, headers)
-    start = await history.position_at(query.from_, "/from")
+    start = await history.position_at(query.from_ or 0, "/from")
     end = await _end(call, query, start)
     wanted = ("diff", company_id, start, None if query.to is None else end)
     beyond = after(call, query.cursor, wanted)

@@ -58,8 +58,8 @@ class AuditQuery(HistoryQuery):
 class DiffQuery(CursorQuery):
     """Between which points a company is compared, page by page."""
 
-    from_: Point = Field(
-        0,
+    from_: Point | None = Field(
+        None,
         alias="from",
         description="A time or a position; the beginning, when absent.",
         examples=["0"],
@@ -70,8 +70,8 @@ class DiffQuery(CursorQuery):
 class TableDiffQuery(Part):
     """Between which versions or times a table is compared."""
 
-    from_: VersionOrMoment = Field(
-        1,
+    from_: VersionOrMoment | None = Field(
+        None,
         alias="from",
         description="A version, 0 = before it came to be, 1 when absent; or a time.",
         examples=["1"],

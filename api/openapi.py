@@ -13,7 +13,7 @@ from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal,
 from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
 from api.reverting import Reversion
-from api.schemas import CopyOptions, NewTable, TableChanges
+from api.schemas import CopyOptions, NewTable, PurgeOptions, TableChanges
 from api.scopes import COOKIE
 from api.tenancy_schemas import (
     CompanyChange,
@@ -32,8 +32,8 @@ _SHOWN = (
     NewWorkspace, WorkspaceChange, NewCompany, CompanyChange, NewApiKey, Rotation,
     *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
     *webhook_views.SHOWN, NewWebhook, WebhookChange, SecretRotation, ReplayRange,
-    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, Reversion, *audit_views.SHOWN,
-    *export_schemas.SHOWN,
+    ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, Reversion, PurgeOptions,
+    *audit_views.SHOWN, *export_schemas.SHOWN,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,

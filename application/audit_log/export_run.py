@@ -10,7 +10,7 @@ from application.audit_log.exports import CHUNK, Format
 from application.audit_log.selection import Connection, rows_of
 
 PATIENCE = 15  # seconds for the first head of a company to be signed
-# While this is held nobody erases anything of the company; see `exports.forget_exports`.
+# While this is held nobody erases anything of the company; see `audit_log.forget` in exports.sql.
 HOLD = "SELECT pg_advisory_lock_shared(hashtextextended('audit_log.export ' || %(company_id)s, 0))"
 RELEASE = """
 SELECT pg_advisory_unlock_shared(hashtextextended('audit_log.export ' || %(company_id)s, 0))

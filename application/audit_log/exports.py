@@ -32,21 +32,6 @@ SELECT bytes FROM audit_log.export_chunks
  WHERE company_id = %(company_id)s AND export_id = %(id)s AND number = %(number)s
 """
 # Whoever takes a snapshot to export shares this lock until it has it; see `exporter`.
-LOCK_OUT = (
-    "SELECT pg_advisory_xact_lock(hashtextextended('audit_log.export ' || %(company_id)s, 0))"
-)
-EMPTY = """
-WITH emptied AS (
-    UPDATE audit_log.exports
-       SET status = 'failed', size = NULL, sha256 = NULL, run = NULL,
-           error = 'Something that it held was erased: ask for it again.'
-     WHERE company_id = %(company_id)s AND status = 'done'
-), again AS (
-    UPDATE audit_log.exports SET status = 'waiting', run = NULL, attempts = 0
-     WHERE company_id = %(company_id)s AND status = 'running'
-)
-DELETE FROM audit_log.export_chunks WHERE company_id = %(company_id)s
-"""
 
 
 @dataclass(frozen=True)
@@ -124,14 +109,3 @@ async def chunk(connection: Connection, export: Export, number: int) -> bytes:
         raise NotFound
     found: bytes = rows[0][0]
     return found
-
-
-async def forget_exports(connection: Connection, company_id: UUID) -> None:
-    """Empty all exports of a company, and have those begun anew that are being made.
-
-    For the transaction that erases something: call it there before anything is erased. No export
-    that shows what was erased is there once it has committed, or is made later.
-    """
-    params = {"company_id": company_id}
-    await connection.execute(LOCK_OUT, {"company_id": str(company_id)})
-    await connection.execute(EMPTY, params)

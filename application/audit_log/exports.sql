@@ -45,11 +45,45 @@ BEGIN
 END
 $$;
 
+-- When a table is erased, no export that shows it stays, and none that is being made shows it: who
+-- makes one begins anew, and whoever was about to begin waits. Before the events themselves are
+-- erased, as whoever appends, in its transaction.
+CREATE OR REPLACE FUNCTION audit_log.forget() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit_log.export ' || NEW.company_id, 0));
+    UPDATE audit_log.exports
+       SET status = 'failed', size = NULL, sha256 = NULL, run = NULL,
+           error = 'Something that it held was erased: ask for it again.'
+     WHERE company_id = NEW.company_id AND status = 'done';
+    UPDATE audit_log.exports SET status = 'waiting', run = NULL, attempts = 0
+     WHERE company_id = NEW.company_id AND status = 'running';
+    DELETE FROM audit_log.export_chunks WHERE company_id = NEW.company_id;
+    RETURN NULL;
+END
+$$;
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_trigger
+                    WHERE tgrelid = 'event_store.events'::regclass
+                      AND tgname = 'exports_forget') THEN
+        CREATE TRIGGER exports_forget AFTER INSERT ON event_store.events
+            FOR EACH ROW WHEN (NEW.topic LIKE '%.Erased') EXECUTE FUNCTION audit_log.forget();
+    END IF;
+END
+$$;
+
 SELECT event_store.isolate(name::regclass)
   FROM unnest(ARRAY['audit_log.exports', 'audit_log.export_chunks']) AS name;
 
 REVOKE ALL ON audit_log.exports, audit_log.export_chunks
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
+GRANT USAGE ON SCHEMA audit_log TO dynamic_tables_admin;
+GRANT SELECT, UPDATE ON audit_log.exports TO dynamic_tables_admin;
+GRANT SELECT, DELETE ON audit_log.export_chunks TO dynamic_tables_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON audit_log.exports TO dynamic_tables_api;
 GRANT SELECT, UPDATE, DELETE ON audit_log.exports TO dynamic_tables_projector;
 GRANT SELECT, DELETE ON audit_log.export_chunks TO dynamic_tables_api;

@@ -111,6 +111,10 @@ NEEDS: dict[str, str | None] = {
         ("get_checkpoint", "list_audit_keys", "prove_inclusion", "prove_consistency"),
         "audit:read",
     ),
+    "list_table_history": "tables:read",
+    "compare_table": "tables:read",
+    "list_audit_events": "audit:read",
+    "compare_company": "audit:read",
     "get_me": None,
 }
 PAGES = {"/", "/sign-in", "/sign-out", "/docs", "/openapi.json", "/docs/static"}  # no data in them

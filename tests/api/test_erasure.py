@@ -1,5 +1,6 @@
 """Erasing a table empties every copy of what was recorded of it; all else stays as it was."""
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -8,11 +9,16 @@ from httpx import AsyncClient
 from psycopg import AsyncConnection, sql
 
 from api.roles import PROJECTOR_ROLE, as_role
+from application.audit_log import keys
+from application.audit_log.anchoring import Trusted
+from application.audit_log.verify import SOUND, verify
+from application.event_store.session import connect
 from projections.check import check
 from projections.history import HistoryProjection
 from projections.rebuild import rebuild
 from projections.table_defs import TableDefsProjection
 from tests.api.conftest import Service
+from tests.api.test_audit_exports import made
 from tests.api.test_history import everything, get
 from tests.api.test_table_defs import assert_problem, create, path
 from tests.conftest import eventually
@@ -32,6 +38,7 @@ EMPTIED = {
     "event_store.events": "by the append that says so",
     "consumers.held": "by a trigger on that append",
     "webhooks.deliveries": "by a trigger on that append",
+    "audit_log.export_chunks": "by a trigger on that append",
     "table_defs_v2.table_defs": "when it was purged",
     "table_defs_v2.former_slugs": "when it was purged",
     "event_store.slugs": "when it was purged",
@@ -40,6 +47,8 @@ EMPTIED = {
     "projections.parked": "when the history comes to that event",
 }
 NOTHING_OF_EVENTS = {
+    "audit_log.exports", "audit_log.heads", "audit_log.keys", "audit_log.progress",
+    "audit_log.tiles",
     "access.api_keys", "access.sign_in_codes", "access.people", "access.secrets", "access.sessions",
     "consumers.consumers", "consumers.partitions", "event_store.adopted",
     "event_store.containers", "event_store.idempotency_keys", "event_store.memberships",
@@ -107,6 +116,8 @@ async def test_erasing_a_table_empties_every_copy(client: AsyncClient, service: 
     kept = await create(client, name="Kept")
     table = await a_table_with_copies(client, service)
     await get(client, "/api/tables", asOfPosition=(await head(client)))
+    async with await connect(as_role(service.database, PROJECTOR_ROLE)) as projector:
+        await made(service, projector, client, format="csv")
     assert await holders(service.database) == EMPTIED.keys() - {"projections.parked"}
     await erase(client, table)
     history = await everything(client, f"{path(table)}/history")
@@ -133,6 +144,22 @@ async def test_erasing_a_table_empties_every_copy(client: AsyncClient, service: 
     erased = await get(client, "/api/events", tableId=table["id"], limit=100)
     assert [event.get("data", 1) for event in erased] == [None, None, None, None, {}]
     assert (await client.post("/api/tables", json={"name": SECRET})).json()["slug"] == SECRET
+
+
+async def test_the_log_of_a_company_that_erased_something_is_verified(
+    client: AsyncClient, service: Service, tmp_path: Path
+) -> None:
+    async with await connect(as_role(service.database, PROJECTOR_ROLE)) as projector:
+        table = await create(client, name=SECRET)
+        await made(service, projector, client)
+        before = (await client.get("/api/audit/checkpoint")).text
+        trusted = Trusted([each.key for each in await keys.listed(projector)], before)
+        await erase(client, table)
+        export = await made(service, projector, client)
+    whole = tmp_path / "export.zip"
+    whole.write_bytes((await client.get(f"/api/audit/exports/{export['id']}/download")).content)
+    report = verify(whole, trusted)
+    assert (report.status, report.problems) == (SOUND, [])
 
 
 async def head(client: AsyncClient) -> str:

@@ -49,7 +49,10 @@ def facets_of(table: TableDef, *facets: str) -> dict[str, Any]:
 
 def test_every_facet_has_its_fields_and_there_is_none_that_has_no_name() -> None:
     assert set(FIELDS) == set(get_args(Facet)) == set(BACK)
-    kept = {"company_id", "created_by", "updated_by", "deleted_at", "deleted_because", "purged_at"}
+    kept = {
+        "company_id", "created_by", "updated_by", "deleted_at", "deleted_because", "purged_at",
+        "erased_at",
+    }  # fmt: skip
     fields = {field for field in state(Given().table) if not field.startswith("_")}
     assert fields - kept == set(facets_of(Given().table))
 
