@@ -12,6 +12,7 @@ from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
+from api.history_views import DiffPage, HistoryPage, TableDiff
 from api.reverting import Reversion
 from api.schemas import CopyOptions, NewTable, PurgeOptions, TableChanges
 from api.scopes import COOKIE
@@ -33,7 +34,7 @@ _SHOWN = (
     *tenancy_views.SHOWN, Event, EventList, SchemaList, *consumer_views.SHOWN,
     *webhook_views.SHOWN, NewWebhook, WebhookChange, SecretRotation, ReplayRange,
     ConsumerTerms, Fetch, Acknowledgement, Refusal, Seek, Reversion, PurgeOptions,
-    *audit_views.SHOWN, *export_schemas.SHOWN,
+    *audit_views.SHOWN, *export_schemas.SHOWN, HistoryPage, TableDiff, DiffPage,
 )  # fmt: skip
 SESSION = {
     "type": "apiKey", "in": "cookie", "name": COOKIE,
