@@ -4,7 +4,7 @@ An erased event has no bytes left: it says nothing, and nothing can be folded ov
 be there of an aggregate that is gone for ever is nothing, whatever its events were.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,7 +22,8 @@ KINDS: Mapping[str, type[Aggregate]] = {
     "TableDef": TableDef, "Workspace": Workspace, "Company": Company,
 }  # fmt: skip
 NOUNS: Mapping[str, str] = {"Workspace": "workspace", "Company": "company"}
-GONE = frozenset({"TableDef.Purged", "TableDef.Erased"})
+ERASED = "TableDef.Erased"
+GONE = {"TableDef.Purged", ERASED}  # what it was at each version is kept until it is erased
 END = 2**63 - 1  # beyond every position
 Key = tuple[UUID, int]  # an aggregate, and a version of it; 0 = as it is
 
@@ -67,7 +68,7 @@ class History:
         """Since which position it is gone for ever, if its events do not tell what it was."""
         if all(line.state is not None for line in self.lines if line.position <= self.to):
             return None
-        return next((line.position for line in self.lines if line.topic in GONE), None)
+        return self._since(GONE)
 
     @cached_property
     def _events(self) -> list[Event]:
@@ -122,10 +123,14 @@ class History:
                 yield (self.id, line.version), None
 
     def _rows_when_gone(self, kept: Kept, limit: int) -> Iterator[tuple[Key, Row | None]]:
-        if not kept.outlives and self._gone is not None and self._gone <= limit:
+        since = self._since({ERASED}) if kept.versions else self._gone
+        if not kept.outlives and since is not None and since <= limit:
             return
         versions = [line.version for line in self.lines] if kept.versions else [0]
         yield from (((self.id, version), None) for version in versions)
+
+    def _since(self, topics: Set[str]) -> int | None:
+        return next((line.position for line in self.lines if line.topic in topics), None)
 
     def _happened(self, after: int, until: int) -> bool:
         return any(after < line.position <= until for line in self.lines)

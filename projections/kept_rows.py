@@ -16,6 +16,7 @@ from projections.handlers import Row
 from projections.histories import Key
 
 FETCH = 2_000  # rows
+JSONB = 3802  # the object id of the type
 
 
 class Rows:
@@ -26,11 +27,13 @@ class Rows:
 
     def __init__(self, cursor: AsyncServerCursor[TupleRow]) -> None:
         self._cursor = cursor
-        columns = [column.name for column in cursor.description or ()]
-        self._id, self._columns = columns.index("id"), columns
+        described = cursor.description or ()
+        self._columns = [column.name for column in described]
+        self._id = self._columns.index("id")
         self._rest: list[TupleRow] = []
         self._more = True
-        self._compared: list[str] = []
+        self._json = [(c.name, n) for n, c in enumerate(described) if c.type_code == JSONB]
+        self._compared = False
 
     async def until(self, id: UUID) -> list[TupleRow]:
         """The next rows, to that of this aggregate."""
@@ -51,13 +54,12 @@ class Rows:
     def equal(self, expected: Row, found: TupleRow) -> bool:
         """Whether a row is what it should be."""
         if not self._compared:
-            self._compared = list(expected)
+            self._compared = True
             self._wanted = itemgetter(*expected)
             self._given = itemgetter(*map(self._columns.index, expected))
-            self._json = [name for name, value in expected.items() if isinstance(value, dict)]
         if self._wanted(expected) != self._given(found):
             return not list(self.differences(expected, found))
-        return all(_same(expected[name], found[self._columns.index(name)]) for name in self._json)
+        return all(_same(expected[name], found[n]) for name, n in self._json)
 
     def differences(self, expected: Row, found: TupleRow) -> Iterator[str]:
         """Each column of it that differs, in words."""

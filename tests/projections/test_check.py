@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from operator import itemgetter
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,8 @@ from projections import comparing as module
 from projections.check import check
 from projections.comparing import Report
 from projections.expected import KEPT, Kept
+from projections.histories import History, Line
+from projections.kept_rows import JSONB, Rows
 from projections.rebuild import rebuild
 from tests.conftest import eventually
 from tests.projections.world import PROJECTION, SCHEMA, World
@@ -405,8 +409,33 @@ async def test_of_an_erased_table_there_should_be_nothing(lived: World) -> None:
 async def test_whose_last_event_says_that_it_was_erased_is_erased(lived: World) -> None:
     gone = (await lived.ask(f"SELECT min(id::text)::uuid FROM {SCHEMA}.purged_table_defs"))[0][0]
     await erase(lived, gone)
-    await lived.append(gone, 4, "TableDef.Erased", {})
+    position = await lived.append(gone, 4, "TableDef.Erased", {})
     assert (await check(lived.conninfo)).differences == []
+    history = History(gone, lines=[*lines(gone, "Created", "Deleted", "Purged"),
+                                   Line(gone, 4, "TableDef.Erased", b"{}", position)])  # fmt: skip
+    kept = Kept("version of", "", {TableDef: lambda *_: {}}, versions=True)
+    assert list(history.rows(kept, position)) == []
+    assert len(list(history.rows(kept, position - 1))) == 4  # of which nobody can tell
+
+
+def lines(id: UUID, *topics: str) -> list[Line]:
+    """Events that were erased."""
+    return [Line(id, n, f"TableDef.{topic}", None, n) for n, topic in enumerate(topics, 1)]
+
+
+@dataclass
+class Column:
+    name: str
+    type_code: int = 0
+
+
+async def test_true_is_not_one_in_json_that_only_some_of_the_rows_have() -> None:
+    cursor: Any = SimpleNamespace(description=[Column("id"), Column("settings", JSONB)])
+    rows = Rows(cursor)
+    assert rows.equal({"id": 1, "settings": None}, (1, None))
+    assert rows.equal({"id": 1, "settings": {"a": 10.0**300}}, (1, {"a": 10**300}))
+    assert not rows.equal({"id": 1, "settings": {"a": True}}, (1, {"a": 1}))
+    assert not rows.equal({"id": 1, "settings": {"a": True}}, (1, None))
 
 
 async def test_a_live_table_that_lost_an_event_cannot_be_read(lived: World) -> None:
