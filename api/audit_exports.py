@@ -1,8 +1,6 @@
 """Exports of the log over HTTP: asked for, watched, and downloaded, also in several goes."""
 
-import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,6 +9,7 @@ from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from api.answers import BODY, downloads, keeps, reads
+from api.byte_ranges import Span, part_of
 from api.consuming import JSON, replayed
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
@@ -36,7 +35,6 @@ from application.audit_log.exports import CHUNK, Export
 EXPORT = [requires("audit:export")]
 MOST = 10  # exports of a company
 MEDIA_TYPES = {"zip": "application/zip", "csv": "text/csv; charset=utf-8"}
-RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 ExportId = Annotated[UUID, Path(description="The export.", examples=[EXAMPLE_ID])]
 
 router = APIRouter(
@@ -150,7 +148,7 @@ async def download_export(
     if tag in known or known == ["*"]:
         return Response(status_code=304, headers=answer)
     is_same = headers.if_range in (None, tag)
-    part = _part(headers.range, export.size) if headers.range and is_same else None
+    part = part_of(headers.range, export.size) if headers.range and is_same else None
     wanted = part or Span(0, export.size)
     answer["Content-Length"] = str(wanted.end - wanted.begin)
     if part:
@@ -158,35 +156,6 @@ async def download_export(
     return StreamingResponse(
         _bytes(call, export, wanted), 206 if part else 200, answer, MEDIA_TYPES[export.format]
     )
-
-
-@dataclass(frozen=True)
-class Span:
-    """Bytes from the first on, up to the last without it."""
-
-    begin: int
-    end: int
-
-
-def _part(header: str, size: int) -> Span | None:
-    """The bytes that a Range header asks for; None = all: it is none of ours, or asks for several.
-
-    Raises:
-        ApiError: `range-not-satisfiable`.
-    """
-    match = RANGE.fullmatch(header.strip())
-    if match is None:
-        return None
-    first, last, suffix = match.groups()
-    if suffix is not None:
-        begin, end = max(0, size - int(suffix)), size
-    else:
-        begin, end = int(first), min(size, int(last) + 1 if last else size)
-        if last and int(last) < int(first):
-            return None
-    if begin >= end:
-        raise ApiError("range-not-satisfiable", headers={"Content-Range": f"bytes */{size}"})
-    return Span(begin, end)
 
 
 async def _bytes(call: Call, export: Export, wanted: Span) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ from application.audit_log.checkpoint import Checkpoint, origin
 from application.audit_log.note import Note, open_note
 from application.audit_log.note_keys import NoteError, VerifierKey
 from application.audit_log.opening import Altered, Archive
-from application.audit_log.published_keys import keys_of
+from application.audit_log.published_keys import published_in
 
 
 @dataclass(frozen=True)
@@ -52,24 +52,43 @@ class Anchors:
 def anchors_of(archive: Archive, trusted: Trusted) -> Anchors:
     """The heads, both signed, of the log that the archive is of.
 
+    A key that was replaced signed no more than the head of that moment: it says nothing of what
+    follows, nor of who signs that.
+
     Raises:
         Altered: they are not, or do not fit.
     """
-    published = keys_of(archive.text(KEYS))
-    note = _opened(archive.text(CHECKPOINT), trusted, published)
+    text, published = archive.text(CHECKPOINT), published_in(archive.text(KEYS))
+    handover = published.handover or ""
+    former = _is_signed(handover, trusted.keys) and not _is_signed(text, trusted.keys)
+    note = _opened(text, trusted.keys if trusted.keys and not former else published.keys)
     head = _head(archive, note)
-    saved = trusted.saved and _saved(trusted.saved, head, [*trusted.keys, *published])
+    kept = trusted.saved or (handover if former else None)
+    saved = _saved(kept, head, [*trusted.keys, *published.keys]) if kept else None
     signers = ", ".join(f"{key.name} ({key.id.hex()})" for key in note.verified)
+    if former:
+        unanswered = (
+            "the key that you gave was replaced; what came after its last signature is signed by"
+            f" {signers}: get that key from somebody whom you trust, and give it"
+        )
+        return Anchors(head, saved, [], unanswered)
     found = [f"its checkpoint is signed by {signers}"] if trusted.keys else []
-    return Anchors(head, saved or None, found)
+    return Anchors(head, saved, found)
 
 
-def _opened(text: str, trusted: Trusted, published: Sequence[VerifierKey]) -> Note:
+def _is_signed(text: str, keys: Sequence[VerifierKey]) -> bool:
     try:
-        return open_note(text, trusted.keys or published)
+        open_note(text, keys)
+    except NoteError:
+        return False
+    return True
+
+
+def _opened(text: str, keys: Sequence[VerifierKey]) -> Note:
+    try:
+        return open_note(text, keys)
     except NoteError as error:
-        hint = " If the key was replaced, give the new one." if trusted.keys else ""
-        raise Altered(f"{CHECKPOINT}: {error}{hint}") from None
+        raise Altered(f"{CHECKPOINT}: {error}") from None
 
 
 def _head(archive: Archive, note: Note) -> Checkpoint:

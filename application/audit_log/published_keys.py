@@ -1,5 +1,7 @@
 """The public keys of an installation, as `GET /api/audit/keys` and each export have them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -17,8 +19,17 @@ class _Key(BaseModel):
     key: str
 
 
-class _Keys(BaseModel):
+class _Document(BaseModel):
     items: list[_Key]
+    handover: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Who signs or did; `handover`: the last note that a key and its successor both signed."""
+
+    keys: Sequence[VerifierKey] = ()
+    handover: str | None = None
 
 
 async def published(connection: Connection, company_id: UUID) -> bytes:
@@ -36,10 +47,11 @@ async def published(connection: Connection, company_id: UUID) -> bytes:
     return to_json({"items": items, "nextCursor": None, "handover": handover}, indent=2) + b"\n"
 
 
-def keys_of(document: str) -> list[VerifierKey]:
-    """The keys in such a document; none, if it is none."""
+def published_in(document: str) -> Published:
+    """What such a document says; nothing, if it is none."""
     try:
-        found = _Keys.model_validate_json(document).items[:MOST]
-        return [VerifierKey.parse(each.key) for each in found]
+        said = _Document.model_validate_json(document)
+        keys = [VerifierKey.parse(each.key) for each in said.items[:MOST]]
     except (ValidationError, NoteError):
-        return []
+        return Published()
+    return Published(keys, said.handover)

@@ -56,6 +56,8 @@ def verify(path: Path, trusted: Trusted, progress: Progress = lambda _, __: None
             _Verification(archive, trusted, report, progress).run()
     except Altered as error:
         report.problems.append(str(error))
+    if report.bad:
+        report.problems.insert(0, str(report.bad))
     return report
 
 
@@ -79,8 +81,6 @@ class _Verification:
             self._compare(anchors, comparison)
         self._archive.check_rest()
         self._report.problems += self._archive.faults
-        if self._report.bad:
-            self._report.problems.insert(0, str(self._report.bad))
 
     def _check_range(self) -> None:
         manifest = self._manifest
@@ -97,32 +97,37 @@ class _Verification:
 
     def _read(self, history: History, comparison: Comparison) -> bool:
         """Go through the events; whether all could be read, and are there."""
+        try:
+            whole = self._see_all(history, comparison)
+        except Altered as error:
+            self._report.problems.append(str(error))
+            whole = False
+        comparison.finish()
+        if not whole and comparison.first:
+            self._found(comparison.first)
+        return whole
+
+    def _see_all(self, history: History, comparison: Comparison) -> bool:
         begin, end = self._manifest.range.from_index, self._manifest.range.to_index
-        whole = False
         for index, line in enumerate(self._archive.lines(), begin):
             if index == end:
                 self._found(Bad(index, "it is more than the manifest says"))
-                break
+                return False
             try:
                 event = read(line)
             except NotReadable as error:
                 self._found(Bad(index, str(error)))
-                break
+                return False
             if why := history.add(event):
                 self._found(Bad(index, why, event))
             comparison.add(event)
             if index % PACE == 0:
                 self._progress(index - begin, end - begin)
-        else:
-            whole = history.next == end
-            if not whole:
-                missing = f"{end - history.next} of {end - begin}"
-                self._found(Bad(history.next, f"it is missing, and all that follow: {missing}"))
-        comparison.finish()
         self._progress(end - begin, end - begin)
-        if not whole and comparison.first:
-            self._found(comparison.first)
-        return whole
+        if missing := end - history.next:
+            why = f"it is missing, and all that follow: {missing} of {end - begin}"
+            self._found(Bad(history.next, why))
+        return not missing
 
     def _found(self, bad: Bad) -> None:
         """Remember the first one; of one event, what was found first."""

@@ -13,13 +13,13 @@ import pytest
 
 from api.edition import edition
 from api.roles import API_ROLE, as_role
-from application.audit_log import exports, signing
+from application.audit_log import exports, keys, signing
 from application.audit_log.export import spreadsheet
 from application.audit_log.exporter import Exporter
 from application.audit_log.keys import load
 from application.audit_log.rebuilding import rebuild
 from application.audit_log.selection import NothingSigned, Wanted
-from application.audit_log.verify import ALTERED, SOUND
+from application.audit_log.verify import ALTERED, SOUND, UNANCHORED
 from application.event_store.session import connect
 from tests.conftest import eventually, sized
 from tests.contracts.exporting import Parts, anchored, checked, exported, happen
@@ -86,6 +86,37 @@ async def test_a_spreadsheet_has_the_same_events(database: str) -> None:
         assert [(r["position"], r["aggregateId"], r["recordedAt"]) for r in rows] == [
             (e["position"], e["aggregateId"], e["recordedAt"]) for e in lines
         ]
+
+
+async def test_the_holder_of_a_replaced_key_is_told_to_get_the_new_one(
+    database: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.zip"
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        await happen(log, Random(4), 60)
+        await log.keep()
+        before = await anchored(log, company)
+        await keys.rotate(log.projector)
+        await log.keep()
+        path.write_bytes(await exported(log, company))
+        assert checked(path, before, saved=False).status == SOUND  # both have signed this one
+        await happen(log, Random(44), 60)
+        await log.keep()
+        path.write_bytes(await exported(log, company))
+        former = checked(path, before, saved=False)
+        assert (former.status, former.problems) == (UNANCHORED, [])
+        assert "was replaced" in former.remarks[0]
+        after = await anchored(log, company)
+        assert before.key != after.key
+        assert checked(path, after, saved=False).status == SOUND
+        assert checked(path, before, key=False).status == SOUND  # by the checkpoint alone
+        parts = Parts.of(path.read_bytes())
+        parts.lines[0]["salt"] = "00" * 16
+        parts.refit()
+        parts.files["keys.json"] = Parts.of(path.read_bytes()).files["keys.json"]
+        parts.write(path)
+        assert checked(path, before, saved=False).status == ALTERED
 
 
 # By somebody with full rights; %(id)s is the event that is the first bad one then.
