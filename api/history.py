@@ -114,7 +114,7 @@ async def compare_company(
     beyond = after(call, query.cursor, wanted)
     end = beyond.id.int if beyond else end  # the pages of one comparison end where the first did
     rows = await history.changed(company_id, start, end, beyond, query.limit)
-    page = _page([_changed(row) for row in rows], query.limit, [row[1] for row in rows], end)
+    page = _page([_changed(row) for row in rows], query.limit, [row[1] for row in rows], end, end)
     return page_answer(call, headers, page, wanted, **{"from": str(start), "to": str(end)})
 
 
@@ -133,12 +133,14 @@ def _history(
     )
 
 
-def _page(items: Sequence[Any], limit: int, keys: Sequence[int], position: int) -> Page:
-    """A page of one less than there are, if there are more than `limit`."""
+def _page(
+    items: Sequence[Any], limit: int, keys: Sequence[int], position: int, end: int = 0
+) -> Page:
+    """A page of one less than there are, if there are more than `limit`; `end`: of all pages."""
     more = len(items) > limit
     last = str(keys[limit - 1]) if more else None
     text = ",".join(to_json(shown).decode() for shown in items[:limit])
-    return Page(text, more, last, UUID(int=position), position)
+    return Page(text, more, last, UUID(int=end), position)
 
 
 def _changed(row: TupleRow) -> dict[str, Any]:
@@ -165,7 +167,7 @@ async def _version(
             return await history.at_version(company_id, id, point)
         except NotFound:
             await history.at_version(company_id, id, 1)
-            raise _out_of_range(pointer, "is beyond its last version") from None
+            raise _refused(pointer, "future", "is beyond its last version") from None
     try:
         position = NEWEST if point is None else await history.position_at(point, pointer)
         return await history.at_position(company_id, id, position)
@@ -192,9 +194,9 @@ async def _end(call: Call, query: DiffQuery, start: int) -> int:
         return max(start, await history.last_position(call.caller.company_id))
     end = await history.position_at(query.to, "/to")
     if end < start:
-        raise _out_of_range("/to", "must not be before from")
+        raise _refused("/to", "out-of-order", "must not be before from")
     return end
 
 
-def _out_of_range(pointer: str, detail: str) -> Exception:
-    return invalid([{"pointer": pointer, "in": "query", "code": "out-of-range", "detail": detail}])
+def _refused(pointer: str, code: str, detail: str) -> Exception:
+    return invalid([{"pointer": pointer, "in": "query", "code": code, "detail": detail}])

@@ -123,7 +123,7 @@ class HistoryReads:
         if is_past is False or position > head:
             detail = "is still to come" if moment else f"is beyond the last position, {head}"
             raise invalid(
-                [{"pointer": pointer, "in": "query", "code": "out-of-range", "detail": detail}]
+                [{"pointer": pointer, "in": "query", "code": "future", "detail": detail}]
             )
         if not await self.progress.reach(position, DEFAULT_WAIT):
             detail = f"The history is at position {self.progress.position}."

@@ -13,9 +13,11 @@ from domain.errors import UnreadableEvent
 from domain.recorded import Recorded, decode, event_classes
 from projections.base import Projection, channel
 
+# What was erased has no state, and is passed over; what has none and was not, cannot be read.
 READ = """
 SELECT originator_id, originator_version, topic,
-       CASE WHEN split_part(topic, '.', 1) = ANY(%(nouns)s) THEN state END,
+       CASE WHEN split_part(topic, '.', 1) = ANY(%(nouns)s)
+            THEN coalesce(state, CASE WHEN commitment IS NULL THEN ''::bytea END) END,
        company_id, position, recorded_at
   FROM event_store.events
  WHERE position > %(after)s
@@ -23,7 +25,9 @@ SELECT originator_id, originator_version, topic,
  LIMIT %(limit)s
 """
 READ_PARKED = """
-SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+SELECT originator_id, originator_version, topic,
+       coalesce(state, CASE WHEN commitment IS NULL THEN ''::bytea END), company_id, position,
+       recorded_at
   FROM event_store.events
  WHERE originator_id = %s AND position >= %s AND position <= %s
  ORDER BY originator_version

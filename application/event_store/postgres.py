@@ -34,8 +34,11 @@ RESOLVE = """
 SELECT command, originator_id, version, position, recorded_at
   FROM event_store.resolve(%s::jsonb, %s::integer)
 """
+# What was erased has no state; what has none and was not, cannot be read.
 LOAD = scoped("""
-SELECT originator_id, originator_version, topic, state, company_id, position, recorded_at
+SELECT originator_id, originator_version, topic,
+       coalesce(state, CASE WHEN commitment IS NULL THEN ''::bytea END), company_id, position,
+       recorded_at
   FROM event_store.events
  WHERE originator_id = ANY(%(ids)s) AND (company_id = ANY(%(company_ids)s)) IS TRUE
  ORDER BY originator_id, originator_version

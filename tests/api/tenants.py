@@ -53,7 +53,10 @@ async def parked(client: AsyncClient, name: str = CONSUMER) -> str:
 
 
 async def new_webhook(client: AsyncClient, **more: Any) -> dict[str, Any]:
-    """A webhook of the client's company, that nothing is sent to."""
+    """A webhook of the client's company, that nothing is sent to; there are few at a time."""
+    known = (await client.get("/api/webhooks")).json()["items"]
+    for webhook in known if len(known) > 50 else ():
+        await client.delete(f"/api/webhooks/{webhook['id']}")
     given = {"url": "https://hooks.example.com/tables", "paused": True} | more
     return made(await client.post("/api/webhooks", json=given))
 

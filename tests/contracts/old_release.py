@@ -25,7 +25,7 @@ BEGIN
             OR pronamespace = 'event_store'::regnamespace AND proname IN ('head', 'isolate')
          UNION ALL
         SELECT format('SCHEMA %I', nspname) FROM pg_namespace
-         WHERE nspname ~ '^(table_defs|tenancy)_v|^(consumers|webhooks|audit_log)$'
+         WHERE nspname ~ '^(table_defs|tenancy|history)_v|^(consumers|webhooks|audit_log)$'
     LOOP
         EXECUTE format('DROP %s CASCADE', ours);
     END LOOP;

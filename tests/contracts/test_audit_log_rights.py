@@ -18,6 +18,7 @@ SELECT c.relname, string_agg(lower(privilege), ' ' ORDER BY privilege)
    AND has_table_privilege(%s, c.oid, privilege)
  GROUP BY 1
 """
+ERASES = {"exports": "select update", "export_chunks": "delete select"}
 OF_KEYS = """
 SELECT attname FROM pg_attribute
  WHERE attrelid = 'audit_log.keys'::regclass AND attnum > 0
@@ -41,7 +42,7 @@ KEEPS = {
 
 
 @pytest.mark.parametrize(
-    ("role", "rights"), [(API_ROLE, READS), (PROJECTOR_ROLE, KEEPS), (ADMIN_ROLE, {})]
+    ("role", "rights"), [(API_ROLE, READS), (PROJECTOR_ROLE, KEEPS), (ADMIN_ROLE, ERASES)]
 )
 def test_a_role_has_the_rights_it_needs_and_no_other(
     owner: Connection[Any], role: str, rights: dict[str, str]

@@ -16,7 +16,8 @@ ROLES = [API_ROLE, PROJECTOR_ROLE]
 ALL_ROLES = [*ROLES, ADMIN_ROLE]
 CHANGES = [
     "UPDATE event_store.events SET state = ''",
-    "UPDATE event_store.events SET state = '' WHERE false",
+    "UPDATE event_store.events SET salt = NULL, state = NULL",
+    "UPDATE event_store.events SET topic = 'TableDef.Erased'",
     "DELETE FROM event_store.events",
     "DELETE FROM event_store.events WHERE position = 2",
     "TRUNCATE event_store.events",
