@@ -159,7 +159,7 @@ async def test_every_conditional_write_needs_if_match_where_the_company_wants_it
         if each.takes("If-Match") and each.scopes != ("companies:write",)
         and each.method != "PUT"  # says all that there is to say of it
     ]  # fmt: skip
-    assert len(conditional) == 8
+    assert len(conditional) == 9
     ids = await one_of_each(client, service.ours)
     theirs = await one_of_each(stranger, service.theirs)
     await client.patch(OWN, json={"settings": {"requireIfMatch": True}})
