@@ -122,9 +122,7 @@ class HistoryReads:
         position = before if isinstance(point, datetime) else point
         if is_past is False or position > head:
             detail = "is still to come" if moment else f"is beyond the last position, {head}"
-            raise invalid(
-                [{"pointer": pointer, "in": "query", "code": "future", "detail": detail}]
-            )
+            raise invalid([{"pointer": pointer, "in": "query", "code": "future", "detail": detail}])
         if not await self.progress.reach(position, DEFAULT_WAIT):
             detail = f"The history is at position {self.progress.position}."
             raise ApiError("projection-behind", detail)

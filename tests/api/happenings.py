@@ -98,6 +98,12 @@ async def _everything_happens_to_tables(client: AsyncClient) -> None:
     await _done(client, "DELETE", table)
     await _done(client, "POST", f"{table}/purge")
     await create(client, name="Without a workspace")
+    erased = path(await create(client, name="Erased"))
+    await _done(client, "DELETE", erased)
+    answer = await client.post(
+        f"{erased}/purge", json={"erase": True}, headers={"Reason": "asked for"}
+    )
+    assert answer.is_success, answer.text
 
 
 async def _done(client: AsyncClient, method: str, address: str, body: Any = None) -> None:
