@@ -6,19 +6,15 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 
 import click
 import psycopg
 import pydantic
 
 from api import logs
-from api.audit_commands import audit_key, checkpoint, rebuild_trees
 from api.database import Database, NotMigrated, database, require_migrated, with_database
-from api.export_commands import export, verify_export
-from api.key_commands import company, key
 from api.postgres_programs import EmbeddedPostgresError
-from api.publish_commands import publish
-from api.replay_commands import replay
 from api.settings import Settings
 from api.terminal import head, progress
 from projections.base import Projection
@@ -27,7 +23,32 @@ WEBHOOKS, AUDIT_LOG, AUDIT_TREES = "webhooks", "audit-log", "audit_log"
 EXPORTS = "exports"
 
 
-@click.group()
+# What most processes never need is imported with the command that does.
+ELSEWHERE = {
+    "audit-key": "audit_commands:audit_key", "checkpoint": "audit_commands:checkpoint",
+    "company": "key_commands:company", "export": "export_commands:export",
+    "key": "key_commands:key", "publish": "publish_commands:publish",
+    "replay": "replay_commands:replay", "verify": "export_commands:verify_export",
+}  # fmt: skip
+
+
+class Commands(click.Group):
+    """The commands of this module, and those that are elsewhere."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All of them, by name."""
+        return sorted([*super().list_commands(context), *ELSEWHERE])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of this name, with what it needs."""
+        if name not in ELSEWHERE:
+            return super().get_command(context, name)
+        module, _, command = ELSEWHERE[name].partition(":")
+        found: click.Command = getattr(import_module(f"api.{module}"), command)
+        return found
+
+
+@click.group(cls=Commands)
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Dynamic Tables: event-sourced tables whose shape people change at run time."""
@@ -88,7 +109,7 @@ def project(only: str | None, healthy: bool, supervised: bool) -> None:
     and each makes other exports.
     """
     from api import processes
-    from api.bootstrap import followers, keep_audit_log, make_exports, send_webhooks
+    from api.background import followers, keep_audit_log, make_exports, send_webhooks
     from api.health import check_projector
     from api.roles import PROJECTOR_ROLE, as_role
 
@@ -122,7 +143,8 @@ def migrate() -> None:
 @click.argument("name")
 def rebuild(name: str) -> None:
     """Build the read model NAME, or the audit_log, anew from the events, and swap it in."""
-    from api.migrations import READ_MODELS
+    from api.audit_commands import rebuild_trees
+    from api.read_models import READ_MODELS
     from api.roles import PROJECTOR_ROLE, as_role
     from projections.rebuild import AlreadyRebuilding
     from projections.rebuild import rebuild as run
@@ -160,16 +182,6 @@ def asyncapi() -> None:
 
     version = create_app(Settings(), "").version
     click.echo(json.dumps(document(version), indent=2, ensure_ascii=False))
-
-
-cli.add_command(key)
-cli.add_command(company)
-cli.add_command(publish)
-cli.add_command(replay)
-cli.add_command(export)
-cli.add_command(verify_export)
-cli.add_command(audit_key)
-cli.add_command(checkpoint)
 
 
 def main() -> None:

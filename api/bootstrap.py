@@ -5,41 +5,32 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from psycopg_pool import AsyncConnectionPool
-
 from api.auth import Authenticator, Guests
+from api.background import KEYSET_PLANS, LOOKUP_PLANS
 from api.checkpoints import Checkpoints
 from api.cursor import CursorSigner
 from api.directory import Directory
-from api.edition import edition
 from api.event_hub import EventHub
 from api.guests import ProviderGuests
 from api.history_reads import HistoryReads
-from api.ids import new_id
 from api.key_ring import KeyRing
 from api.known_keys import ApiKeys
-from api.migrations import READ_MODELS
-from api.pooled import Pool, fetching, transacting
+from api.pooled import fetching, opened_later, transacting
 from api.progress import Progress, Watch
 from api.rate_limit import RateLimit
-from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
+from api.roles import API_ROLE, as_role
 from api.sessions import Sessions
 from api.settings import Settings
 from api.table_reads import TableReads
 from api.tenancy_reads import TenancyReads
 from api.tokens import token_verifier
 from api.webhook_client import Outbound, outbound
-from application.audit_log.exporter import Exporter
-from application.audit_log.log import AuditLog
-from application.cascade import Cascade
 from application.companies import Companies
 from application.event_feed import EventFeed
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import Session, Transact
 from application.table_defs import TableDefs
-from application.webhooks.sender import Sender
 from application.workspaces import Workspaces
-from projections.base import Projection
 from projections.history_queries import SCHEMA as HISTORY
 from projections.table_def_queries import SCHEMA
 from projections.tenancy_queries import SCHEMA as TENANCY
@@ -72,37 +63,6 @@ class Services:
     session: Session
 
 
-# What is asked for by id is looked up by id, and a page is a walk along an index from a key on,
-# whatever the planner believed of a table's size when it first saw it, and goes on believing.
-LOOKUP_PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
-KEYSET_PLANS = f"{LOOKUP_PLANS} -c enable_sort=off -c plan_cache_mode=force_generic_plan"
-
-
-def followers(conninfo: str) -> tuple[Projection, ...]:
-    """What the projector process keeps current, as its role."""
-    store = PostgresEventStore(as_role(conninfo, PROJECTOR_ROLE, LOOKUP_PLANS))
-    return (*READ_MODELS, Cascade(store, new_id))
-
-
-async def send_webhooks(settings: Settings, database_url: str) -> None:
-    """Send events to the endpoints of webhooks until cancelled, as the projector's role."""
-    conninfo = as_role(database_url, PROJECTOR_ROLE)
-    calling = outbound(private=settings.webhook_private_addresses)
-    async with _pool(conninfo, 1, SENDING) as pool, calling as opened:
-        await Sender(conninfo, transacting(pool), opened.post).run()
-
-
-async def make_exports(_: Settings, database_url: str) -> None:
-    """Make the exports of logs that are asked for until cancelled, as the projector's role."""
-    await Exporter(as_role(database_url, PROJECTOR_ROLE, KEYSET_PLANS), edition()).run()
-
-
-async def keep_audit_log(settings: Settings, database_url: str) -> None:
-    """Keep the tamper-evident log until cancelled, as the projector's role."""
-    conninfo = as_role(database_url, PROJECTOR_ROLE, LOOKUP_PLANS)
-    await AuditLog(conninfo, settings.audit_key_file).run()
-
-
 @contextlib.asynccontextmanager
 async def services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     """Open what an API process needs, and close it afterwards."""
@@ -112,7 +72,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     # When a key was used last may be lost in a crash; authentication need not wait for the disk.
     access = Session(as_role(database_url, API_ROLE, f"{LOOKUP_PLANS} -c synchronous_commit=off"))
     by_keyset, most = as_role(database_url, API_ROLE, KEYSET_PLANS), settings.read_connections
-    pool, following = _pool(by_keyset, 1, most), _pool(by_keyset, 0, most)
+    pool, following = opened_later(by_keyset, 1, most), opened_later(by_keyset, 0, most)
     secrets: dict[str, bytes] = dict(await session.fetch(SECRETS))
     progress = {schema: Progress() for schema in (SCHEMA, TENANCY, HISTORY)}
     sessions = Sessions(access, secrets["session"], settings.session_hours)
@@ -155,18 +115,6 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
             await asyncio.gather(*tasks, return_exceptions=True)
             for part in (store, session, access, events):
                 await part.close()
-
-
-def _pool(conninfo: str, min_size: int, max_size: int) -> Pool:
-    return AsyncConnectionPool(
-        conninfo,
-        min_size=min_size,
-        max_size=max_size,
-        max_waiting=500,
-        timeout=2,
-        open=False,
-        kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
-    )
 
 
 def _guests(

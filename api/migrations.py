@@ -13,22 +13,12 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from api.adoption import adopt
+from api.read_models import PROJECTIONS
 from api.roles import ADMIN_ROLE, API_ROLE, PROJECTOR_ROLE, as_role
 from application.audit_log import keys as audit_keys
-from application.cascade import Cascade
 from domain.recorded import event_classes
 from projections import base
-from projections.base import Projection
-from projections.history import HistoryProjection
-from projections.table_defs import TableDefsProjection
-from projections.tenancy import TenancyProjection
 
-READ_MODELS: tuple[Projection, ...] = (
-    TableDefsProjection(),
-    TenancyProjection(),
-    HistoryProjection(),
-)
-PROJECTIONS: tuple[Projection | type[Projection], ...] = (*READ_MODELS, Cascade)
 LOCK = "SELECT pg_advisory_lock(hashtextextended('dynamic_tables.migrate', 0))"
 TOPIC = """
 INSERT INTO event_store.topics (topic, class_version) VALUES (%s, %s) ON CONFLICT DO NOTHING

@@ -18,8 +18,8 @@ from starlette.staticfiles import StaticFiles
 from api.answers import failures, found, text
 from api.errors import ApiError
 from api.metrics import HEAD, LAG, PARKED, PROJECTED
-from api.migrations import PROJECTIONS, READ_MODELS
 from api.problems import CATALOGUE
+from api.read_models import PROJECTIONS, READ_MODELS
 from api.views import Health
 from application.errors import Fault
 from projections.base import live_schema

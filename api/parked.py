@@ -56,7 +56,7 @@ async def list_parked(
         shown = found[: query.limit]
         items = ",".join(to_json(parked_view(each)).decode() for each in shown)
         more = len(found) > len(shown)
-        return Page(items, more, "", shown[-1].originator_id if shown else None, 0)
+        return Page(items, more, "", shown[-1].originator_id if shown else None, None)
 
     return page_answer(call, headers, await with_consumer(call, name, run), wanted)
 

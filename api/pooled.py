@@ -10,13 +10,25 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from api.orders import Connection
 from application.errors import StoreUnavailable
 from application.event_feed import Fetch
 from application.event_store.session import ACT_AS, ANSWER_TIMEOUT, Transact, companies
 
 T = TypeVar("T")
 Pool = AsyncConnectionPool[AsyncConnection[TupleRow]]
+
+
+def opened_later(conninfo: str, min_size: int, max_size: int) -> Pool:
+    """A pool of connections that fail fast, which its user opens."""
+    return AsyncConnectionPool(
+        conninfo,
+        min_size=min_size,
+        max_size=max_size,
+        max_waiting=500,
+        timeout=2,
+        open=False,
+        kwargs={"autocommit": True, "prepare_threshold": 0, "connect_timeout": 2},
+    )
 
 
 def fetching(pool: Pool) -> Fetch:
@@ -33,7 +45,9 @@ def fetching(pool: Pool) -> Fetch:
 def transacting(pool: Pool) -> Transact:
     """Several statements in one transaction of a company, on a connection of the pool."""
 
-    async def transact(company_id: UUID, run: Callable[[Connection], Awaitable[T]]) -> T:
+    async def transact(
+        company_id: UUID, run: Callable[[AsyncConnection[TupleRow]], Awaitable[T]]
+    ) -> T:
         async with _answering(pool) as connection, connection.transaction():
             await connection.execute(ACT_AS, (companies(company_id),))
             return await run(connection)

@@ -18,7 +18,6 @@ import psycopg
 import uvicorn
 import uvloop
 
-from api.app import create_app
 from api.protocol import BoundedProtocol
 from api.roles import API_ROLE, as_role
 from api.settings import Settings
@@ -125,6 +124,8 @@ def listen(settings: Settings) -> socket.socket:
 
 def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
     """Be an API worker on an inherited socket until SIGTERM."""
+    from api.app import create_app  # which the other processes have no use for
+
     _allow_connections()
     _wait_for(as_role(database_url, API_ROLE))
     config = uvicorn.Config(

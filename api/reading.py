@@ -68,7 +68,7 @@ def page_answer(
     more = "".join(f",{json.dumps(name)}:{json.dumps(value)}" for name, value in members.items())
     body = f'{{"items":[{page.items}],"nextCursor":{json.dumps(cursor)}{more}}}'.encode()
     answer = {"ETag": etag(body)}
-    if page.position:
+    if page.position is not None:
         answer["Event-Position"] = str(page.position)
     if cursor:
         answer["Link"] = f'<{_next_page(call, cursor)}>; rel="next"'

@@ -187,7 +187,7 @@ class PastQuery(OneQuery):
     """The query of reading one table, as it is or as it was."""
 
     version: Annotated[int, BeforeValidator(digits)] | None = Field(
-        None, ge=1, description="As it was at this version.", examples=[2]
+        None, ge=1, le=999_999_999, description="As it was at this version.", examples=[2]
     )
     as_of: Moment | None = Field(
         None, description="As it was at this time.", examples=[EXAMPLE_MOMENT]

@@ -64,7 +64,7 @@ async def list_deliveries(
         sent = await deliveries.latest(connection, endpoint, before, query.limit + 1)
         shown = sent[: query.limit]
         items = ",".join(to_json(delivery_view(each)).decode() for each in shown)
-        return Page(items, len(sent) > len(shown), "", shown[-1].id if shown else None, 0)
+        return Page(items, len(sent) > len(shown), "", shown[-1].id if shown else None, None)
 
     return page_answer(call, headers, await call.services.transact(company_id, run), wanted)
 

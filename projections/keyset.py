@@ -54,13 +54,16 @@ class Keyset:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a list: its items as comma-separated JSON, and where the next page begins."""
+    """One page of a list: its items as comma-separated JSON, and where the next page begins.
+
+    `position`: which one it shows; None = it is from no read model.
+    """
 
     items: str
     more: bool
     last_key: str | None
     last_id: UUID | None
-    position: int
+    position: int | None
 
     @property
     def next(self) -> Keyset | None:
@@ -84,7 +87,7 @@ class Listing:
     json: str
     gone: str
     sorts: Mapping[str, tuple[str, str]]
-    position: str = "0::bigint"
+    position: str = "NULL::bigint"
     filters: str = ""
     owned: bool = True
     row: str = "t"

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from api.__main__ import cli
+from api.__main__ import ELSEWHERE, cli
 from api.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("command", [c for c in cli.commands if not cli.commands[c].hidden])
+@pytest.mark.parametrize(
+    "command", [c for c in [*cli.commands, *ELSEWHERE] if not cli.get_command(None, c).hidden]
+)
 def test_every_command_is_named(command: str) -> None:
     assert f"`dynamic-tables {command}" in README
 

@@ -20,7 +20,8 @@ from psycopg.rows import class_row
 
 from api import keys
 from api.app import create_app
-from api.bootstrap import Services, followers
+from api.background import followers
+from api.bootstrap import Services
 from api.keys import NewKey
 from api.operator import by_operator
 from api.protocol import BoundedProtocol

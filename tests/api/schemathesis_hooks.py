@@ -10,8 +10,8 @@ from schemathesis import Case, CheckContext, Response
 # object, on the state of things: JSON Schema cannot say them.
 BEYOND_JSON_SCHEMA = {
     "invalid-text", "too-short", "too-long", "too-large", "too-deep", "number-too-large",
-    "number-too-small", "unknown", "invalid-url", "contradiction", "past", "out-of-order",
-    "future", "too-early", "deleted",
+    "number-too-small", "unknown", "invalid-url", "contradiction", "datetime", "past",
+    "out-of-order", "future", "too-early", "deleted",
 }  # fmt: skip
 CODES = {"validation", "idempotency-key-reused", "invalid-cursor"}
 

@@ -11,9 +11,9 @@ import pytest
 from psycopg import AsyncConnection
 
 from api import health
-from api.bootstrap import followers
+from api.background import followers
 from api.health import Unhealthy, check_api, check_projector
-from api.migrations import PROJECTIONS
+from api.read_models import PROJECTIONS
 from api.roles import PROJECTOR_ROLE, as_role
 from application.cascade import Cascade
 from projections.base import Projection, live_schema

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 
 from api import keys
 from api.keys import NewKey
-from api.migrations import READ_MODELS
+from api.read_models import READ_MODELS
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.sessions import BEGIN
 from application.audit_log import exports

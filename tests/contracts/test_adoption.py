@@ -9,7 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from api.migrations import READ_MODELS, migrate
+from api.migrations import migrate
+from api.read_models import READ_MODELS
 from api.roles import ADMIN_ROLE, API_ROLE, as_role
 from application.event_store.postgres import PostgresEventStore
 from domain.containers import workspace_aggregate

@@ -10,7 +10,7 @@ import pytest
 from psycopg import Connection
 from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
-from api.migrations import READ_MODELS
+from api.read_models import READ_MODELS
 from api.roles import ADMIN_ROLE, API_ROLE, PROJECTOR_ROLE, as_role
 from api.tenancy_reads import AS_PLATFORM
 from application.event_store.session import ACT_AS, Session, companies, scoped

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uuid_utils.compat import uuid7
 
-from api.migrations import READ_MODELS
+from api.read_models import READ_MODELS
 from api.roles import PROJECTOR_ROLE, as_role
 from application.cascade import CHUNK, Cascade
 from application.errors import Refused

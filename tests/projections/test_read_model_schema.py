@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.migrations import READ_MODELS
+from api.read_models import READ_MODELS
 from projections.base import Projection, live_schema
 from projections.rebuild import rebuild
 from tests.projections.world import PROJECTION, SCHEMA, TABLES, World
