@@ -19,9 +19,11 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.table_defs import TableDefs
 from domain.table_details import Details
+from tests.conftest import sized
 from tests.journeys.processes import Serve, run
 
-MANY = 10_000
+MANY = sized(2_500, 10_000)
+LIFE = sized(1, 4)  # how long the process that follows lives, at most three times as many seconds
 DELETED_BEFORE = 3
 COUNT = """
 SELECT count(*), count(DISTINCT table_id),
@@ -36,7 +38,7 @@ PROJECTED = "SELECT position FROM projections.positions WHERE projection = 'casc
 
 
 async def fill(url: str) -> None:
-    """Ten thousand tables in the workspace, three of which are deleted."""
+    """Thousands of tables in the workspace, three of which are deleted."""
     store = PostgresEventStore(as_role(url, API_ROLE))
     table_defs = TableDefs(store)
     request = Request(by_operator(COMPANY, "create"))
@@ -46,8 +48,8 @@ async def fill(url: str) -> None:
         return UUID(str((await table_defs.create(request, details)).aggregate.id))
 
     ids: list[UUID] = []
-    for start in range(0, MANY, 1000):
-        ids += await asyncio.gather(*(create(start + number) for number in range(1000)))
+    for start in range(0, MANY, 500):
+        ids += await asyncio.gather(*(create(start + number) for number in range(500)))
     for id in ids[:DELETED_BEFORE]:
         await table_defs.delete(id, request)
     await store.close()
@@ -55,13 +57,13 @@ async def fill(url: str) -> None:
 
 def kill_until_done(service: Serve, connection: psycopg.Connection[Any], cause: int) -> int:
     """Kill the process that follows the events at random moments until it has reacted."""
-    kills, deadline = 0, time.monotonic() + 90
+    kills, deadline = 0, time.monotonic() + 90 * LIFE
     while connection.execute(PROJECTED).fetchone()[0] < cause:  # type: ignore[index]
         assert time.monotonic() < deadline, "it never got there"
         for pid in service.children("project"):
             os.kill(pid, signal.SIGKILL)
             kills += 1
-        time.sleep(0.8 + random.random() * 1.6)
+        time.sleep(LIFE * (0.8 + random.random() * 1.6))
     return kills
 
 
