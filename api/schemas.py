@@ -186,8 +186,8 @@ def _one_point(query: Any) -> Any:
 class PastQuery(OneQuery):
     """The query of reading one table, as it is or as it was."""
 
-    version: Annotated[int, BeforeValidator(digits)] | None = Field(
-        None, ge=1, le=999_999_999, description="As it was at this version.", examples=[2]
+    version: Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(digits)] | None = Field(
+        None, description="As it was at this version.", examples=[2]
     )
     as_of: Moment | None = Field(
         None, description="As it was at this time.", examples=[EXAMPLE_MOMENT]
