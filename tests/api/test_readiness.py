@@ -7,7 +7,7 @@ import pytest
 from httpx import AsyncClient
 from psycopg import AsyncConnection
 
-from api import migrations
+from api import read_models
 from api.operation import LAG_AT_START, LARGEST_LAG
 from application.cascade import Cascade
 from projections.base import live_schema
@@ -17,7 +17,7 @@ from tests.conftest import eventually
 
 pytestmark = pytest.mark.anyio
 
-READ_MODELS = {live_schema(projection) for projection in migrations.READ_MODELS}
+READ_MODELS = {live_schema(projection) for projection in read_models.READ_MODELS}
 
 
 @pytest.fixture
