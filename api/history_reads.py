@@ -37,6 +37,9 @@ SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'o
 """
 
 
+NEWEST_VERSION = 2**31 - 1  # and beyond: what a walk from the newest begins at
+
+
 class HistoryReads:
     """The read side of what happened."""
 
@@ -145,9 +148,6 @@ class HistoryReads:
         given = {"defaults": DEFAULTS, "company_id": company_id, "companies": companies(company_id)}
         given |= params
         return await self._pooled(query, given)
-
-
-NEWEST_VERSION = 2**31 - 1
 
 
 def _in_order(rows: Sequence[TupleRow], order: str) -> Sequence[Row]:
