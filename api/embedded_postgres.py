@@ -45,6 +45,7 @@ from api.postgres_programs import (
 DATABASE = "dynamic_tables"
 PATIENCE = 30.0  # seconds without a sign of progress
 LOG_LIMIT = 10_000_000  # bytes
+HEADING = b"-- Dynamic Tables starts PostgreSQL"  # in its log, above what each start says
 LONGEST_SOCKET_FOLDER = 85  # bytes; with the socket's name it must fit into 104 (macOS) or 108
 INITDB_OPTIONS = [
     "--username=postgres",
@@ -217,8 +218,8 @@ def _failure(home: Path, what: str) -> EmbeddedPostgresError:
     log = home / "postgres.log"
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 65_536))
-        recent = file.read().decode(errors="replace").rpartition("starting PostgreSQL")[2]
-    lines = recent.splitlines()
+        recent = file.read().rpartition(HEADING)[2]
+    lines = recent.decode(errors="replace").splitlines()
     telling = [line for line in lines if any(w in line for w in ("FATAL:", "PANIC:", "error:"))]
     return EmbeddedPostgresError(f"{what}: {(telling or lines or [''])[-1]} (log: {log})")
 
@@ -259,11 +260,14 @@ def _start(home: Path, lock: IO[bytes]) -> None:
         _started[home] = run(command, account, cluster, log, keep=(lock.fileno(),))
 
 
-def _log(home: Path) -> IO[bytes]:
+@contextmanager
+def _log(home: Path) -> Iterator[IO[bytes]]:
     log = home / "postgres.log"
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(home / "postgres.log.1")
-    return open(log, "ab", opener=_private)
+    with open(log, "ab", buffering=0, opener=_private) as file:
+        file.write(HEADING + b"\n")
+        yield file
 
 
 def _create(home: Path, account: Account, bin_dir: Path) -> None:

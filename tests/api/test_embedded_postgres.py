@@ -348,6 +348,8 @@ def test_a_server_that_dies_while_starting_is_one_clear_line(data: Path) -> None
     with attach(data):
         pass
     (data / "cluster/global/pg_control").unlink()
+    with (data / "postgres.log").open("a") as log:
+        log.write("FATAL:  terminating connection due to administrator command\n")
     message = refusal(data)
     assert "stopped while starting" in message
     assert "pg_control" in message

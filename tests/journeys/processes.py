@@ -133,7 +133,6 @@ class Serve:
             line = self.process.stdout.readline()
             assert line, f"it ended: {self.log.read_text()}"
             self.output.append(line.rstrip("\n"))
-        self.took = time.monotonic() - self.started_at
         self.address = self.output[0].removeprefix("Address ")
         self.key = self.output[1].removeprefix("API key ") if wanted == 4 else ""
         return self

@@ -64,11 +64,10 @@ def test_from_nothing_to_a_curl_that_lists_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_next_start_is_quick_with_the_same_key_and_ends_when_told(
+def test_the_next_start_has_the_same_key_and_ends_when_told(
     used: Path, data: Path, number: int
 ) -> None:
     with Serve(data, "--demo") as service:
-        assert service.took < 3
         assert f"{service.key}\n" == (used / "api-key").read_text()
         assert len(service.children()) > 2
         assert service.end(number) < 10
