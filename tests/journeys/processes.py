@@ -110,7 +110,6 @@ class Serve:
     ) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.{time.monotonic_ns()}.log"
-        self.started_at = time.monotonic()
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [*command, "serve", *arguments],
