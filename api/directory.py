@@ -15,7 +15,7 @@ from application.event_store.session import Session
 from application.event_store.store import IdempotencyKey
 from domain.errors import NotFound
 from projections.folding import sort_key
-from projections.keyset import TIME, Listing
+from projections.keyset import TIME, Listing, SortKey
 
 REMEMBERED = 100_000  # names, per process
 
@@ -47,7 +47,7 @@ PEOPLE = Listing(
     source="access.people",
     json=_JSON,
     gone="erased_at",
-    sorts={"name": ("name_folded", "text")},
+    sorts={"name": SortKey("name_folded", "text")},
 )
 
 

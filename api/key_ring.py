@@ -13,7 +13,7 @@ from api.orders import Connection, Order, carry_out, is_repeated, remembered
 from api.scopes import ROLES
 from application.event_store.session import Session
 from domain.errors import NotFound
-from projections.keyset import TIME, Listing
+from projections.keyset import TIME, Listing, SortKey
 
 ROLE_SCOPES = json.dumps({role: sorted(scopes) for role, scopes in ROLES.items()})
 KEY = f"""json_build_object(
@@ -27,7 +27,7 @@ KEYS = Listing(
     source="access.api_keys",
     json=KEY,
     gone="revoked_at",
-    sorts={"createdAt": ("created_at", "timestamptz")},
+    sorts={"createdAt": SortKey("created_at", "timestamptz")},
 )
 ONE = f"SELECT {KEY}::text FROM access.api_keys t WHERE company_id = %s AND id = %s"  # noqa: S608
 FIND = """

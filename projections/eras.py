@@ -3,11 +3,15 @@
 Each event adds a row to its company's present era and ends the row before it. When an era has seen
 as many events as there were tables, the next one is filled with what stands now, a share at each
 batch; then it is the present one. So an era has about two rows for each table that stands in it.
+
+Those that ended are told apart by the part of the era in which they did, so that whoever asks for a
+position need not pass over all that ended before it, which is what was updated longest ago.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,36 +25,40 @@ FOR_EVER = 2**63 - 1
 SHORTEST = 1_000  # events
 SHARE = 4  # rows that are carried over for each event
 LEAST_SHARE = 1_000
+PARTS = 8  # of an era; what stands at its end is in one more
 NOTHING = UUID(int=0)
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 COLUMNS = (
     "id", "version", "company_id", "position", "workspace_id", "updated_by", "deleted_at",
     "created_at", "updated_at", "name_folded", "search_folded",
 )  # fmt: skip
 LOAD = """
-SELECT company_id, era, events, tables, filled_to FROM present_eras WHERE company_id = ANY(%s)
+SELECT * FROM present_eras WHERE company_id = ANY(%s)
 """
 SAVE = """
-INSERT INTO present_eras (company_id, era, events, tables, filled_to) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO present_eras (company_id, era, part, events, tables, filled_to, latest)
+VALUES (%(company_id)s, %(era)s, %(part)s, %(events)s, %(tables)s, %(filled_to)s, %(latest)s)
     ON CONFLICT (company_id) DO UPDATE
-   SET era = excluded.era, events = excluded.events, tables = excluded.tables,
-       filled_to = excluded.filled_to
+   SET era = excluded.era, part = excluded.part, events = excluded.events,
+       tables = excluded.tables, filled_to = excluded.filled_to, latest = excluded.latest
 """
-BEGIN = "INSERT INTO eras (company_id, era, begins) VALUES (%s, %s, %s)"
+BEGIN = "INSERT INTO eras (company_id, era, part, begins) VALUES (%s, %s, %s, %s)"
 END = """
-UPDATE standings s SET until = ended.until
-  FROM unnest(%s::uuid[], %s::integer[], %s::bigint[], %s::integer[])
-       AS ended(id, version, until, era)
+UPDATE standings s
+   SET until = ended.until, ended_in = CASE WHEN s.era = ended.era THEN ended.part ELSE 0 END
+  FROM unnest(%s::uuid[], %s::integer[], %s::bigint[], %s::integer[], %s::smallint[])
+       AS ended(id, version, until, era, part)
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
 """
 ADD = """
 INSERT INTO standings SELECT * FROM jsonb_populate_recordset(NULL::standings, %s::jsonb)
 """
-_CARRIED = ", ".join(COLUMNS)
+_CARRIED = ", ".join((*COLUMNS, "until", "ended_in", "latest"))
 CARRY = f"""
 WITH carried AS (
-    INSERT INTO standings ({_CARRIED}, era, until)
-    SELECT {_CARRIED}, era + 1, until
+    INSERT INTO standings ({_CARRIED}, era)
+    SELECT {_CARRIED}, era + 1
       FROM standings
      WHERE company_id = %(company_id)s AND era = %(era)s AND until = {FOR_EVER}
        AND id > %(filled_to)s
@@ -67,13 +75,30 @@ SELECT count(*) FROM standings WHERE company_id = %s AND era = %s AND until = {F
 
 @dataclass
 class Present:
-    """The era that a company's events go to; `filled_to`: how far the next one is filled."""
+    """The era and its part that a company's events go to.
+
+    `events`: since it began. `tables`: that stood then. `filled_to`: how far the next one is
+    filled. `latest`: the last time that any table of the company was updated.
+    """
 
     company_id: UUID
     era: int
+    part: int = 0
     events: int = 0
     tables: int = 0
     filled_to: UUID | None = None
+    latest: datetime = BEGINNING
+
+    @property
+    def full(self) -> bool:
+        """Whether the next era is to be filled."""
+        return self.events >= max(SHORTEST, self.tables)
+
+    @property
+    def part_by_now(self) -> int:
+        """The part that the events seen so far lead to; filling the next era takes time, too."""
+        expected = max(SHORTEST, self.tables) * (1 + 1 / SHARE)
+        return min(PARTS - 1, int(PARTS * self.events / expected))
 
     def of(self, id: UUID) -> Sequence[int]:
         """The eras in which a table stands now."""
@@ -90,25 +115,25 @@ async def stand(
     `former`: the version that each table had before. What was purged stands no more.
     """
     presents = await _load(connection, rows)
-    lasting: list[tuple[Row, int]] = []
-    latest: dict[UUID, int] = {}
+    standing: list[Row] = []
+    last: dict[UUID, Row] = {}
     ended = []
     for row in rows:
-        id, position = row["id"], row["position"]
-        if id in latest:
-            lasting[latest[id]] = (lasting[latest[id]][0], position)
+        id, position, present = row["id"], row["position"], presents[row["company_id"]]
+        if id in last:
+            last.pop(id)["until"] = position
         elif id in former:
-            ended.append((id, former[id], position, presents[row["company_id"]].era))
+            ended.append((id, former[id], position, present.era, present.part))
         if row.get("purged_at") is None:
-            latest[id] = len(lasting)
-            lasting.append((row, FOR_EVER))
-        else:
-            latest.pop(id, None)
+            present.latest = max(present.latest, row["updated_at"])
+            last[id] = {column: row[column] for column in COLUMNS}
+            last[id] |= {"until": FOR_EVER, "latest": present.latest}
+            standing.append(last[id])
     if ended:
         await connection.execute(
             END.encode(), [list(column) for column in zip(*ended, strict=True)]
         )
-    await _add(connection, lasting, presents)
+    await _add(connection, standing, presents)
     await _go_on(connection, rows, presents)
 
 
@@ -118,24 +143,26 @@ async def _load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, 
         await cursor.execute(LOAD, (list(wanted),))
         found = {present.company_id: present async for present in cursor}
     for company_id in wanted - found.keys():
-        await connection.execute(BEGIN, (company_id, 1, 0))
         found[company_id] = Present(company_id, era=1)
+        await _begin(connection, found[company_id], 0)
     return found
 
 
+async def _begin(connection: AsyncConnection, present: Present, position: int) -> None:
+    await connection.execute(BEGIN, (present.company_id, present.era, present.part, position))
+
+
 async def _add(
-    connection: AsyncConnection,
-    lasting: Sequence[tuple[Row, int]],
-    presents: Mapping[UUID, Present],
+    connection: AsyncConnection, standing: Sequence[Row], presents: Mapping[UUID, Present]
 ) -> None:
-    if not lasting:
-        return
-    kept = [
-        {column: row[column] for column in COLUMNS} | {"era": era, "until": until}
-        for row, until in lasting
-        for era in presents[row["company_id"]].of(row["id"])
-    ]
-    await connection.execute(ADD, (to_json(kept).decode(),))
+    kept = []
+    for row in standing:
+        present = presents[row["company_id"]]
+        for era in present.of(row["id"]):
+            part = present.part if era == present.era else 0
+            kept.append(row | {"era": era, "ended_in": PARTS if row["until"] == FOR_EVER else part})
+    if kept:
+        await connection.execute(ADD, (to_json(kept).decode(),))
 
 
 async def _go_on(
@@ -147,26 +174,28 @@ async def _go_on(
         of_company[row["company_id"]].append(row)
     for company_id, events in of_company.items():
         present = presents[company_id]
+        before = present.era, present.part
         present.events += len(events)
-        if present.filled_to is None and present.events >= max(SHORTEST, present.tables):
+        present.part = present.part_by_now
+        if present.filled_to is None and present.full:
             present.filled_to = NOTHING
         if present.filled_to is not None:
-            await _fill(connection, present, len(events), events[-1]["position"])
-    states = [(p.company_id, p.era, p.events, p.tables, p.filled_to) for p in presents.values()]
+            await _fill(connection, present, len(events))
+        if (present.era, present.part) != before:
+            await _begin(connection, present, events[-1]["position"])
     async with connection.cursor() as cursor:
-        await cursor.executemany(SAVE, states)
+        await cursor.executemany(SAVE, [vars(present) for present in presents.values()])
 
 
-async def _fill(connection: AsyncConnection, present: Present, events: int, position: int) -> None:
+async def _fill(connection: AsyncConnection, present: Present, events: int) -> None:
     share = max(LEAST_SHARE, SHARE * events)
     params: dict[str, Any] = {**vars(present), "share": share}
     carried, last = await _one(connection, CARRY, params)
     if carried == share:
         present.filled_to = last
         return
-    present.era, present.events, present.filled_to = present.era + 1, 0, None
+    present.era, present.part, present.events, present.filled_to = present.era + 1, 0, 0, None
     [present.tables] = await _one(connection, COUNT, (present.company_id, present.era))
-    await connection.execute(BEGIN, (present.company_id, present.era, position))
 
 
 async def _one(connection: AsyncConnection, query: str, params: Any) -> Any:

@@ -44,6 +44,8 @@ CREATE TABLE standings (
     company_id    uuid        NOT NULL,
     position      bigint      NOT NULL,
     until         bigint      NOT NULL,
+    ended_in      smallint    NOT NULL,  -- the part of the era in which it ended
+    latest        timestamptz NOT NULL,  -- the last `updated_at` of the company's tables until then
     workspace_id  uuid,
     updated_by    uuid        NOT NULL,
     deleted_at    timestamptz,
@@ -55,21 +57,24 @@ CREATE TABLE standings (
 );
 CREATE INDEX standings_now ON standings (company_id, era, id) WHERE until = 9223372036854775807;
 
--- From which position on a company's era answers.
+-- From which position on a part of a company's era answers.
 CREATE TABLE eras (
-    company_id uuid    NOT NULL,
-    begins     bigint  NOT NULL,
-    era        integer NOT NULL,
+    company_id uuid     NOT NULL,
+    begins     bigint   NOT NULL,
+    era        integer  NOT NULL,
+    part       smallint NOT NULL,
     CONSTRAINT eras_pkey PRIMARY KEY (company_id, begins)
 );
 
 -- The era that each company's events go to, and how far the next one is filled.
 CREATE TABLE present_eras (
-    company_id uuid    NOT NULL,
-    era        integer NOT NULL,
-    events     integer NOT NULL,  -- since it began
-    tables     integer NOT NULL,  -- that stood when it began
-    filled_to  uuid,              -- the last table that stands in the next one too, NULL: none is begun
+    company_id uuid     NOT NULL,
+    era        integer  NOT NULL,
+    part       smallint NOT NULL,
+    events     integer  NOT NULL,  -- since it began
+    tables     integer  NOT NULL,  -- that stood when it began
+    filled_to  uuid,               -- the last table that stands in the next one too, NULL: none is begun
+    latest     timestamptz NOT NULL,
     CONSTRAINT present_eras_pkey PRIMARY KEY (company_id)
 );
 

@@ -15,5 +15,5 @@ CREATE INDEX standings_by_name ON standings
 CREATE INDEX standings_by_created_at ON standings
     (company_id, era, (deleted_at IS NOT NULL), created_at, id, position, until);
 CREATE INDEX standings_by_updated_at ON standings
-    (company_id, era, (deleted_at IS NOT NULL), updated_at, id, position, until);
+    (company_id, era, (deleted_at IS NOT NULL), ended_in, updated_at, id, position, until);
 CREATE INDEX standings_by_position ON standings (company_id, era, position, until);

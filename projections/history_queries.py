@@ -4,13 +4,14 @@ A moment is answered by the position that was the last one then; a position by t
 stood at it. Tables look as the present list shows them, byte for byte.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.recorded import event_classes
 from projections.base import live_schema
+from projections.eras import PARTS
 from projections.history import HistoryProjection, lexeme, words
 from projections.keyset import TIME, Keyset, Listing
 from projections.table_def_queries import FILTERS, SORTS, TABLE, Filter
@@ -95,18 +96,32 @@ AT_VERSION = f"{_ONE} AND t.version = %(version)s"
 AT_POSITION = f"{_ONE} AND t.position <= %(position)s ORDER BY t.position DESC LIMIT 1"
 
 # What a company's tables were at a position: its era, and of that what stood.
-_ERA = f"""(SELECT era FROM {SCHEMA}.eras
+_ERA = f"""(SELECT {{}} FROM {SCHEMA}.eras
                     WHERE company_id = %(company_id)s AND begins <= %({{}})s
                     ORDER BY begins DESC LIMIT 1)"""  # noqa: S608
+_ERA_ASKED = _ERA.format("era", "position")
+_LATEST = f"""(SELECT latest FROM {SCHEMA}.standings
+                       WHERE company_id = %(company_id)s AND era = {_ERA_ASKED}
+                         AND position <= %(position)s
+                       ORDER BY position DESC LIMIT 1)"""  # noqa: S608
 _STOOD = f"""
-        AND era = {_ERA.format("position")}
+        AND era = {_ERA_ASKED}
         AND position <= %(position)s AND until > %(position)s"""
 LIST_AT = Listing(
     source=f"{SCHEMA}.standings",
     json=f"""(SELECT {TABLE} FROM {SCHEMA}.versions AS t
                WHERE t.id = of_page.id AND t.version = of_page.version)""",  # noqa: S608
     gone="deleted_at",
-    sorts=SORTS,
+    sorts={
+        "name": SORTS["name"],
+        "createdAt": replace(SORTS["createdAt"], last=_LATEST),
+        "updatedAt": replace(
+            SORTS["updatedAt"],
+            last=_LATEST,
+            run="ended_in",
+            runs=f"generate_series({_ERA.format('part', 'position')}, {PARTS})",
+        ),
+    },
     position="%(position)s::bigint",
     filters=_STOOD + FILTERS,
     row="of_page",
@@ -117,7 +132,7 @@ LIST_AT = Listing(
 CHANGED = f"""
 WITH changed AS (
     (SELECT id, version, position FROM {SCHEMA}.standings
-      WHERE company_id = %(company_id)s AND era = {_ERA.format("to")}
+      WHERE company_id = %(company_id)s AND era = {_ERA.format("era", "to")}
         AND position > %(after)s AND position <= %(to)s AND until > %(to)s
       ORDER BY position LIMIT %(limit)s + 1)
      UNION ALL

@@ -15,11 +15,11 @@ _PAGE = """
 WITH page AS (
     SELECT {row}.*,
            row_number() OVER (ORDER BY {row}.{key} {direction}, {row}.id {direction}) AS place
-      FROM unnest(%(gone)s::boolean[]) AS wanted(gone)
+      FROM unnest(%(gone)s::boolean[]) AS wanted(gone){runs}
      CROSS JOIN LATERAL (
         SELECT * FROM {source}
-         WHERE {owned}({gone} IS NOT NULL) = wanted.gone
-           AND ({key}, id) {beyond} (%(after_key)s::{type}, %(after_id)s::uuid){filters}
+         WHERE {owned}({gone} IS NOT NULL) = wanted.gone{run}
+           AND ({key}, id) {beyond} ({after_key}, %(after_id)s::uuid){last}{filters}
          ORDER BY {key} {direction}, id {direction}
          LIMIT %(limit)s + 1) AS {row}
      ORDER BY place
@@ -74,19 +74,33 @@ class Page:
 
 
 @dataclass(frozen=True)
+class SortKey:
+    """What a list is sorted by: a column, and its type (text or timestamptz).
+
+    `last`: an expression that no row's key is beyond. `run`: the rows lie in several runs, each
+    sorted, one for each value of this column; `runs`: a FROM item of the values that are wanted.
+    """
+
+    column: str
+    type: str
+    last: str | None = None
+    run: str | None = None
+    runs: str | None = None
+
+
+@dataclass(frozen=True)
 class Listing:
     """A list that can be paged: where its rows are, and how one looks as JSON.
 
     `source`: the table, whose rows have an `id`. `json`: an expression on a row, which it calls
-    `row`. `gone`: the column that is set when a row is deleted. `sorts`: the column and its type
-    (text or timestamptz) of each order. `owned`: whether every row is a company's,
-    `%(company_id)s`.
+    `row`. `gone`: the column that is set when a row is deleted. `owned`: whether every row is a
+    company's, `%(company_id)s`.
     """
 
     source: str
     json: str
     gone: str
-    sorts: Mapping[str, tuple[str, str]]
+    sorts: Mapping[str, SortKey]
     position: str = "NULL::bigint"
     filters: str = ""
     owned: bool = True
@@ -116,17 +130,23 @@ class Listing:
         return "company_id = %(company_id)s AND " if self.owned else ""
 
     def _page(self, sort: str) -> str:
-        key, type_ = self.sorts[sort.removeprefix("-")]
+        by = self.sorts[sort.removeprefix("-")]
         down = sort.startswith("-")
+        after_key = f"%(after_key)s::{by.type}"
+        if down and by.last:  # where the walk begins; the other way round, where it ends
+            after_key = f"least({after_key}, {by.last})"
         return _PAGE.format(
             source=self.source, json=self.json, gone=self.gone, filters=self.filters,
-            position=self.position, owned=self._owned, row=self.row, key=key, type=type_,
+            position=self.position, owned=self._owned, row=self.row, key=by.column,
+            runs=f" CROSS JOIN {by.runs} AS wanted_run(run)" if by.runs else "",
+            run=f" AND {by.run} = wanted_run.run" if by.run else "",
+            last=f" AND {by.column} <= {by.last}" if by.last and not down else "",
+            after_key=after_key,
             beyond="<" if down else ">", direction="DESC" if down else "ASC",
         )  # fmt: skip
 
     def _beginning(self, sort: str) -> Keyset:
-        _, type_ = self.sorts[sort.removeprefix("-")]
-        first, last = _BOUNDS[type_]
+        first, last = _BOUNDS[self.sorts[sort.removeprefix("-")].type]
         return Keyset(last, _LAST_ID) if sort.startswith("-") else Keyset(first, _FIRST_ID)
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 from domain.values import DEFAULT_SETTINGS
 from projections.base import live_schema
 from projections.folding import fold
-from projections.keyset import TIME, Keyset, Listing, State, gone
+from projections.keyset import TIME, Keyset, Listing, SortKey, State, gone
 from projections.table_defs import TableDefsProjection
 
 Sort = Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"]
@@ -52,9 +52,9 @@ SELECT purged_at FROM {SCHEMA}.purged_table_defs
 """  # noqa: S608
 
 SORTS = {
-    "name": ("name_folded", "text"),
-    "createdAt": ("created_at", "timestamptz"),
-    "updatedAt": ("updated_at", "timestamptz"),
+    "name": SortKey("name_folded", "text"),
+    "createdAt": SortKey("created_at", "timestamptz"),
+    "updatedAt": SortKey("updated_at", "timestamptz"),
 }
 FILTERS = """
         AND (%(any_workspace)s OR workspace_id IS NOT DISTINCT FROM %(workspace_id)s::uuid)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from domain.company_details import DEFAULT_COMPANY_SETTINGS
 from projections.base import live_schema
-from projections.keyset import TIME, Listing
+from projections.keyset import TIME, Listing, SortKey
 from projections.tenancy import TenancyProjection
 
 SCHEMA = live_schema(TenancyProjection())
@@ -45,14 +45,14 @@ WORKSPACES = Listing(
     source=f"{SCHEMA}.workspaces",
     json=WORKSPACE,
     gone="deleted_at",
-    sorts={"name": ("name_folded", "text")},
+    sorts={"name": SortKey("name_folded", "text")},
     position=POSITION,
 )
 COMPANIES = Listing(
     source=f"{SCHEMA}.companies",
     json=COMPANY,
     gone="removed_at",
-    sorts={"name": ("name_folded", "text")},
+    sorts={"name": SortKey("name_folded", "text")},
     position=POSITION,
     owned=False,
 )
