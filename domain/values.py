@@ -205,7 +205,7 @@ def diff_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
 def same_json(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal; unlike in Python, `true` is not `1`."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_json(one[k], other[k]) for k in one)
+        return one.keys() == other.keys() and all(map(same_json, one.values(), map(other.get, one)))
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(same_json, one, other))
     return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -7,6 +7,7 @@ with the log, and a row that no event knows of is met as well.
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ SELECT originator_id, originator_version, topic,
  ORDER BY originator_id, originator_version
 """
 CHUNK = 5_000  # events; no history is cut in two
+MOST_SETTINGS = 5_000  # that are read once for many rows
 MOST_DIFFERENCES = 100
 MISSING = ": the events say that it is there, it is missing"
 STRAY_ROW = ": the events know nothing of it, it is there"
@@ -77,7 +79,7 @@ class Range:
 async def compare(connection: AsyncConnection, range: Range) -> Report:
     """Compare a range, in the caller's transaction."""
     report = Report()
-    set_json_loads(from_json, connection)
+    set_json_loads(lru_cache(MOST_SETTINGS)(from_json), connection)
     async with AsyncExitStack() as open:
         kept = [
             (each, Rows(await _cursor(open, connection, f"kept_{number}", each.query, range)))

@@ -25,7 +25,9 @@ FOR_EVER = 2**63 - 1
 SHORTEST = 1_000  # events
 SHARE = 4  # rows that are carried over for each event
 LEAST_SHARE = 1_000
-PARTS = 8  # of an era; what stands at its end is in one more
+# The parts of an era are 0 to 15; what ended before it began is in one before, what still stands is
+# in one after.
+PARTS, BEFORE = 16, -1
 NOTHING = UUID(int=0)
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 
@@ -44,13 +46,14 @@ VALUES (%(company_id)s, %(era)s, %(part)s, %(events)s, %(tables)s, %(filled_to)s
        tables = excluded.tables, filled_to = excluded.filled_to, latest = excluded.latest
 """
 BEGIN = "INSERT INTO eras (company_id, era, part, begins) VALUES (%s, %s, %s, %s)"
-END = """
+END = f"""
 UPDATE standings s
-   SET until = ended.until, ended_in = CASE WHEN s.era = ended.era THEN ended.part ELSE 0 END
+   SET until = ended.until,
+       ended_in = CASE WHEN s.era = ended.era THEN ended.part ELSE {BEFORE} END
   FROM unnest(%s::uuid[], %s::integer[], %s::bigint[], %s::integer[], %s::smallint[])
        AS ended(id, version, until, era, part)
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
-"""
+"""  # noqa: S608
 ADD = """
 INSERT INTO standings SELECT * FROM jsonb_populate_recordset(NULL::standings, %s::jsonb)
 """
@@ -159,7 +162,7 @@ async def _add(
     for row in standing:
         present = presents[row["company_id"]]
         for era in present.of(row["id"]):
-            part = present.part if era == present.era else 0
+            part = present.part if era == present.era else BEFORE
             kept.append(row | {"era": era, "ended_in": PARTS if row["until"] == FOR_EVER else part})
     if kept:
         await connection.execute(ADD, (to_json(kept).decode(),))

@@ -169,7 +169,7 @@ def _container(container: Workspace | Company, _: int) -> Row:
     return {"id": container.id, "company_id": company_id, "live": container.standing.live}
 
 
-def _version(aggregate: Any, position: int) -> Row:
+def version_row(aggregate: Any, position: int) -> Row:
     """The same columns whatever it is; a company belongs to itself, and is removed, not deleted."""
     is_table, is_company = isinstance(aggregate, TableDef), isinstance(aggregate, Company)
     return {
@@ -205,7 +205,7 @@ KEPT: Sequence[Kept] = (
     Kept(
         "version",
         _VERSIONS,
-        dict.fromkeys((TableDef, Workspace, Company), _version),
+        dict.fromkeys((TableDef, Workspace, Company), version_row),
         HISTORY,
         versions=True,
         outlives=True,

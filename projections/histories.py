@@ -15,7 +15,7 @@ from domain.company import Company
 from domain.recorded import decode
 from domain.table_def import TableDef
 from domain.workspace import Workspace
-from projections.expected import Kept
+from projections.expected import Kept, version_row
 from projections.handlers import Row
 
 KINDS: Mapping[str, type[Aggregate]] = {
@@ -76,8 +76,12 @@ class History:
         return [decode(line.topic, line.id, line.version, line.state or b"") for line in known]
 
     @cached_property
-    def _all_folded(self) -> Any:
-        return replay(self._events)
+    def _all_folded(self) -> tuple[Any, list[Row]]:
+        """What the events make of it, and the row of each version on the way there."""
+        state, rows = None, []
+        for line, state in zip(self.lines, states(self._events), strict=False):
+            rows.append(version_row(state, line.position))
+        return state, rows
 
     def fold(self) -> None:
         """Fold the events.
@@ -97,7 +101,7 @@ class History:
         if self._gone is not None:
             yield from self._rows_when_gone(kept, limit)
         elif kept.versions:
-            yield from self._versions(kept, limit)
+            yield from self._versions(limit)
         elif self.to < self.lines[-1].position and self._happened(self.to, limit):
             yield (self.id, 0), None
         elif row := self._present(kept, limit):
@@ -106,18 +110,16 @@ class History:
     def _present(self, kept: Kept, limit: int) -> Row | None:
         last = self.lines[-1].position
         if last <= limit and last <= self.to:
-            return kept.row[self.kind](self._all_folded, last)
+            return kept.row[self.kind](self._all_folded[0], last)
         count = sum(line.position <= min(limit, self.to) for line in self.lines)
         if not count:
             return None
         return kept.row[self.kind](replay(self._events[:count]), self.lines[count - 1].position)
 
-    def _versions(self, kept: Kept, limit: int) -> Iterator[tuple[Key, Row | None]]:
-        row = kept.row[self.kind]
-        known = (line for line in self.lines if line.position <= limit)
-        for line, state in zip(known, states(self._events), strict=False):
-            if expected := row(state, line.position):
-                yield (self.id, line.version), expected
+    def _versions(self, limit: int) -> Iterator[tuple[Key, Row | None]]:
+        for line, row in zip(self.lines, self._all_folded[1], strict=False):
+            if line.position <= limit:
+                yield (self.id, line.version), row
         for line in self.lines[len(self._events) :]:
             if line.position <= limit:
                 yield (self.id, line.version), None

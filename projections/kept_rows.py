@@ -59,7 +59,7 @@ class Rows:
             self._given = itemgetter(*map(self._columns.index, expected))
         if self._wanted(expected) != self._given(found):
             return not list(self.differences(expected, found))
-        return all(_same(expected[name], found[n]) for name, n in self._json)
+        return all(_same(expected[name], found[n]) for name, n in self._json if expected[name])
 
     def differences(self, expected: Row, found: TupleRow) -> Iterator[str]:
         """Each column of it that differs, in words."""

@@ -13,17 +13,18 @@ State = Literal["active", "deleted", "all"]
 TIME = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 _PAGE = """
 WITH page AS (
-    SELECT {row}.*,
-           row_number() OVER (ORDER BY {row}.{key} {direction}, {row}.id {direction}) AS place
-      FROM unnest(%(gone)s::boolean[]) AS wanted(gone){runs}
-     CROSS JOIN LATERAL (
-        SELECT * FROM {source}
-         WHERE {owned}({gone} IS NOT NULL) = wanted.gone{run}
-           AND ({key}, id) {beyond} ({after_key}, %(after_id)s::uuid){last}{filters}
+    SELECT *, row_number() OVER (ORDER BY {key} {direction}, id {direction}) AS place
+      FROM (
+        SELECT of_run.*
+          FROM unnest(%(gone)s::boolean[]) AS wanted(gone){runs}
+         CROSS JOIN LATERAL (
+            SELECT * FROM {source}
+             WHERE {owned}({gone} IS NOT NULL) = wanted.gone{run}
+               AND ({key}, id) {beyond} ({after_key}, %(after_id)s::uuid){last}{filters}
+             ORDER BY {key} {direction}, id {direction}
+             LIMIT %(limit)s + 1) AS of_run
          ORDER BY {key} {direction}, id {direction}
-         LIMIT %(limit)s + 1) AS {row}
-     ORDER BY place
-     LIMIT %(limit)s + 1
+         LIMIT %(limit)s + 1) AS nearest
 )
 SELECT coalesce(string_agg({json}::text, ',' ORDER BY place)
                 FILTER (WHERE place <= %(limit)s), ''),
