@@ -1,29 +1,25 @@
 """`replay --check` finds what is wrong in the read model or the reservations, nothing else."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from operator import itemgetter
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from domain.base import states
-from domain.recorded import decode
 from domain.table_def import TableDef
 from projections import check as checking
 from projections import comparing as module
 from projections.check import check
 from projections.comparing import Report
-from projections.expected import KEPT, Kept
+from projections.expected import Kept
 from projections.histories import History, Line
+from projections.history import HistoryProjection
 from projections.kept_rows import JSONB, Rows
 from projections.rebuild import rebuild
 from tests.conftest import eventually
-from tests.projections.world import PROJECTION, SCHEMA, World
+from tests.projections.world import HISTORY, PROJECTION, SCHEMA, World
 
 pytestmark = pytest.mark.anyio
 
@@ -304,50 +300,18 @@ async def test_several_processes_find_what_one_finds(
 # Versions
 
 
-VERSIONS = """
-SELECT id, version, name, position FROM public.versions_of_a_test
- WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id, version
-"""
-
-
 @pytest.fixture
-async def versions(lived: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """Somebody keeps a row of each version of a table, as far as the tables have come."""
-
-    def version(table: TableDef, position: int) -> dict[str, Any]:
-        return {
-            "id": table.id, "version": table.version, "name": table.name, "position": position,
-        }  # fmt: skip
-
-    kept = Kept("version of", VERSIONS, {TableDef: version}, SCHEMA, versions=True)
-    monkeypatch.setattr(module, "KEPT", (*KEPT, kept))
-    await lived.owner.execute(
-        "CREATE TABLE public.versions_of_a_test (id uuid, version int, name text, position bigint)"
-    )
-    await lived.owner.execute("GRANT SELECT ON public.versions_of_a_test TO PUBLIC")
+async def versions(lived: World) -> World:
+    """A table has three names, and the read model of versions is built."""
     for name in ("Sales", "Purchases"):
         await lived.change(await orders(lived), name=name)
     await lived.project()
-    for id, events in itertools.groupby(
-        await lived.ask(
-            "SELECT originator_id, topic, originator_version, state, position"
-            " FROM event_store.events ORDER BY originator_id, originator_version"
-        ),
-        itemgetter(0),
-    ):
-        rows = [(topic, id, number, state, at) for _, topic, number, state, at in events]
-        folded = states(decode(*row[:4]) for row in rows)
-        for row, state in zip(rows, folded, strict=True):
-            await lived.owner.execute(
-                "INSERT INTO public.versions_of_a_test VALUES (%s, %s, %s, %s)",
-                (id, row[2], state.name, row[4]),
-            )
-    yield lived
-    await lived.owner.execute("DROP TABLE public.versions_of_a_test")
+    await rebuild(lived.conninfo, HistoryProjection())
+    return lived
 
 
 async def test_each_version_is_compared(versions: World) -> None:
-    id, rows = await orders(versions), "public.versions_of_a_test"
+    id, rows = await orders(versions), f"{HISTORY}.versions"
     assert (await check(versions.conninfo)).differences == []
     for change in (
         f"UPDATE {rows} SET name = 'x' WHERE id = %s AND version = 1",
@@ -356,19 +320,19 @@ async def test_each_version_is_compared(versions: World) -> None:
     ):
         await versions.owner.execute(change, (id,))
     assert (await check(versions.conninfo)).differences == [
-        f"version of {id} v1, name: the events say 'Orders', found 'x'",
-        f"version of {id} v2: the events say that it is there, it is missing",
-        f"version of {id} v3: the events say that it is there, it is missing",
-        f"version of {id} v4: the events know nothing of it, it is there",
+        f"version {id} v1, name: the events say 'Orders', found 'x'",
+        f"version {id} v2: the events say that it is there, it is missing",
+        f"version {id} v3: the events say that it is there, it is missing",
+        f"version {id} v4: the events know nothing of it, it is there",
     ]
 
 
 async def test_versions_are_compared_up_to_a_position(versions: World) -> None:
     """Also those of a table that has changed since."""
-    id, rows = await orders(versions), "public.versions_of_a_test"
+    id, rows = await orders(versions), f"{HISTORY}.versions"
     await versions.owner.execute(f"UPDATE {rows} SET name = 'x' WHERE id = %s", (id,))
     expected = [
-        f"version of {id} v{number}, name: the events say '{name}', found 'x'"
+        f"version {id} v{number}, name: the events say '{name}', found 'x'"
         for number, name in enumerate(("Orders", "Sales", "Purchases"), 1)
     ]
     assert (await check(versions.conninfo)).differences == expected
