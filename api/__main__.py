@@ -100,7 +100,7 @@ def worker(fd: int) -> None:
 @click.option("--only", metavar="NAME",
               help="Only one: a read model, cascade, webhooks, audit-log, or exports.")  # fmt: skip
 @click.option("--healthy", is_flag=True,
-              help="Only look whether some process keeps the read models current.")  # fmt: skip
+              help="Only look whether some process keeps all of this current.")  # fmt: skip
 @click.option("--supervised", is_flag=True, hidden=True)
 def project(only: str | None, healthy: bool, supervised: bool) -> None:
     """Keep read models and the audit log current, empty deleted workspaces, send webhooks, export.
@@ -122,7 +122,8 @@ def project(only: str | None, healthy: bool, supervised: bool) -> None:
         chosen = [] if only in also else _named(only, followers(conninfo), *also)
         others = [partial(also[name], settings, found.url) for name in also if only in (None, name)]
         if healthy:
-            asyncio.run(check_projector(conninfo, chosen))
+            keeps_log = only in (None, AUDIT_LOG)
+            asyncio.run(check_projector(conninfo, chosen, audit_log=keeps_log))
             return
         if not supervised:
             require_migrated(found.url, PROJECTOR_ROLE)

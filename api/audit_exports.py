@@ -62,7 +62,7 @@ async def create_export(
         made_id = await remembered(connection, ordered, id)
         if made_id != id:
             return await exports.find(connection, company_id, made_id), True
-        positions = await wanted(connection, company_id, new)
+        positions = await wanted(connection, company_id, new.from_, new.to)
         made = await exports.ask(connection, id, positions, new.format, ordered.actor_id)
         if len(await exports.every(connection, company_id)) > MOST:
             raise ApiError("limit-reached", f"There are {MOST} exports already.")

@@ -1,11 +1,10 @@
 """The shapes of requests about consumers."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +16,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from api.event_schemas import TOPICS, After
+from api.points import Moment, Position
 from api.schemas import Part
 from api.tenancy_schemas import whole
 from api.views import EXAMPLE_ID
@@ -56,26 +56,7 @@ TypeList = Annotated[
 ]
 
 
-def _no_number(text: Any) -> Any:
-    """A time; a number is none, not even in quotes: it may be meant as a position."""
-    if not (isinstance(text, str) and "-" in text.lstrip("-")):
-        raise PydanticCustomError("datetime", "must be a time such as '2026-11-22T09:00:00Z'")
-    return text
-
-
-def _position(text: Any) -> Any:
-    if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18):
-        raise PydanticCustomError("invalid-position", "must be a position such as '48231'")
-    return int(text)
-
-
-Position = Annotated[
-    int,
-    BeforeValidator(_position, json_schema_input_type=str),
-    Field(json_schema_extra={"pattern": "^[0-9]{1,18}$"}, examples=["48231"]),
-]
 Whole = BeforeValidator(whole)
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_no_number)]
 
 
 class Body(BaseModel):

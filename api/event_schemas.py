@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from api.points import digits
+from api.points import digits, position
 from api.schemas import Part
 from api.views import EXAMPLE_ID
 from application.feed import public_type
@@ -35,11 +35,7 @@ EXAMPLE_EVENT: JsonDict = {
 
 def _after(text: Any) -> Any:
     """A position, or `head`."""
-    if text == "head":
-        return text
-    if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18):
-        raise PydanticCustomError("invalid-position", "must be a position, or 'head'")
-    return int(text)
+    return text if text == "head" else position(text, "must be a position, or 'head'")
 
 
 def _types(text: Any) -> Any:

@@ -13,7 +13,8 @@ from pydantic_core import PydanticCustomError
 
 from api.database import Database, with_database
 from api.edition import edition
-from api.export_schemas import NewExport, place, wanted
+from api.export_schemas import wanted
+from api.points import point
 from api.roles import API_ROLE, as_role
 from application.audit_log import export as exporting
 from application.audit_log.anchoring import Trusted
@@ -23,9 +24,9 @@ from application.audit_log.verify_report import text
 from application.event_store.session import ACT_AS, companies, connect
 
 
-def _place(_: click.Context, __: click.Parameter, value: str | None) -> Any:
+def _point(_: click.Context, __: click.Parameter, value: str | None) -> Any:
     try:
-        return value if value is None else place(value) and value
+        return value if value is None else point(value)
     except PydanticCustomError as error:
         raise click.BadParameter(error.message()) from None
 
@@ -34,21 +35,20 @@ def _place(_: click.Context, __: click.Parameter, value: str | None) -> Any:
 @click.option("--company", type=click.UUID, required=True, help="Whose log.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), required=True,
               help="The file to write.")  # fmt: skip
-@click.option("--from", "first", metavar="PLACE", callback=_place,
-              help="The first event: a position, or a time.")  # fmt: skip
-@click.option("--to", "last", metavar="PLACE", callback=_place,
-              help="The last event: a position, or the time before which it was.")  # fmt: skip
+@click.option("--from", "first", metavar="POINT", callback=_point,
+              help="The first event: at a position, or recorded at a time or later.")  # fmt: skip
+@click.option("--to", "last", metavar="POINT", callback=_point,
+              help="The last event: at a position, or recorded at a time or earlier.")  # fmt: skip
 @click.option("--csv", is_flag=True, help="For a spreadsheet, instead of to be verified.")
-def export(company: UUID, output: Path, first: str | None, last: str | None, csv: bool) -> None:
+def export(company: UUID, output: Path, first: Any, last: Any, csv: bool) -> None:
     """Write the log of a company to a file, up to the last event whose head is signed."""
-    asked = NewExport.model_validate({"from": first, "to": last})
     part = output.with_name(f"{output.name}.part")
 
     async def run(found: Database) -> tuple[int, str]:
         async with await connect(as_role(found.url, API_ROLE)) as connection:
             async with connection.transaction():
                 await connection.execute(ACT_AS, (companies(company),))
-                of = await wanted(connection, company, asked)
+                of = await wanted(connection, company, first, last)
             show = _progress()
             pieces = (
                 exporting.spreadsheet(connection, of, show)

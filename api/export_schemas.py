@@ -1,25 +1,22 @@
 """The shapes of requests for exports of the log, and what is shown of them."""
 
-import re
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
-from pydantic_core import PydanticCustomError
 
 from api.consumer_schemas import Body
 from api.consumer_views import Shown
+from api.points import Point
 from api.schemas import Part
 from api.views import EXAMPLE_ID, WouldRecord, example, page, rehearsal
 from application.audit_log.exports import Export
-from application.audit_log.selection import BEFORE_ALL, LAST, Connection, Wanted
+from application.audit_log.selection import LAST, Connection, Wanted
 from application.feed import rfc3339
+from projections.history_queries import BEFORE, UNTIL
 
-BEFORE = "SELECT event_store.position_before(%s)"
-_POSITION = re.compile(r"[0-9]{1,18}")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 _EXPORT: JsonDict = {
     "id": EXAMPLE_ID, "format": "zip", "from": "1", "to": None, "status": "running",
     "progress": 0.25, "size": None, "sha256": None, "error": None,
@@ -29,45 +26,6 @@ _EXPORT: JsonDict = {
 }  # fmt: skip
 
 
-def place(text: Any) -> Any:
-    """A position as a number, or a moment."""
-    if isinstance(text, str) and text.isascii():
-        if _POSITION.fullmatch(text):
-            return int(text)
-        if _MOMENT.fullmatch(text):
-            try:
-                return datetime.fromisoformat(text).astimezone(UTC)
-            except (ValueError, OverflowError):
-                pass
-    raise PydanticCustomError(
-        "invalid-position", "must be a position, or a time such as '2026-11-22T09:00:00Z'"
-    )
-
-
-def _place(examples: list[str], description: str, alias: str | None = None) -> Any:
-    return Field(
-        None,
-        alias=alias,
-        description=description,
-        examples=examples,
-        json_schema_extra={
-            "anyOf": [
-                {"type": "string", "pattern": "^[0-9]{1,18}$"},
-                {"type": "string", "format": "date-time"},
-                {"type": "null"},
-            ]
-        },
-    )
-
-
-Place = Annotated[
-    int | datetime | None,
-    BeforeValidator(
-        lambda value: value if value is None else place(value), json_schema_input_type=str | None
-    ),
-]
-
-
 class NewExport(Body):
     """Which part of the log to export, and how."""
 
@@ -75,15 +33,18 @@ class NewExport(Body):
         json_schema_extra={"examples": [{"from": "1", "to": None, "format": "zip"}]}
     )
 
-    from_: Place = _place(
-        ["1"],
-        "The first event: at this position, or not before this time; null = the very first.",
-        "from",
+    from_: Point | None = Field(
+        None,
+        alias="from",
+        description="The first event: at this position, or not before this time; null = the very"
+        " first.",
+        examples=["1"],
     )
-    to: Place = _place(
-        ["2026-12-01T00:00:00Z"],
-        "The last event: at this position, or before this time; null = the last one whose head is"
-        " signed.",
+    to: Point | None = Field(
+        None,
+        description="The last event: at this position, or not after this time; null = the last one"
+        " whose head is signed.",
+        examples=["2026-11-30T23:59:59Z"],
     )
     format: Literal["zip", "csv"] = Field(
         "zip", description="`zip`: to be verified; `csv`: for a spreadsheet.", examples=["zip"]
@@ -152,20 +113,21 @@ class ExportRehearsal(Shown):
 SHOWN = (AuditExport, AuditExportPage, ExportRehearsal, NewExport)
 
 
-async def wanted(connection: Connection, company_id: UUID, asked: NewExport) -> Wanted:
-    """The positions of a range."""
-    first, last = asked.from_, asked.to
-    begin = 1 if first is None else await _position(connection, first, 1)
-    end = LAST if last is None else await _position(connection, last, 0)
+async def wanted(
+    connection: Connection, company_id: UUID, first: int | datetime | None,
+    last: int | datetime | None,
+) -> Wanted:  # fmt: skip
+    """The positions of a range; both ends are part of it, and None is all that there is."""
+    begin = await _position(connection, f"{BEFORE} + 1", 1 if first is None else first)
+    end = await _position(connection, UNTIL, LAST if last is None else last)
     return Wanted(company_id, max(begin, 1), end)
 
 
-async def _position(connection: Connection, place: int | datetime, after: int) -> int:
-    """A position as it is; of a moment, the last one before it, and so many more."""
-    if isinstance(place, int):
-        return place
-    row = await (await connection.execute(BEFORE, (place,))).fetchone()
-    return (int(row[0]) if row else BEFORE_ALL) + after
+async def _position(connection: Connection, query: str, point: int | datetime) -> int:
+    if isinstance(point, int):
+        return point
+    [(position,)] = await (await connection.execute(query.encode(), {"moment": point})).fetchall()
+    return int(position)
 
 
 def export_view(export: Export) -> dict[str, Any]:

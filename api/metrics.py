@@ -13,5 +13,12 @@ HEAD = Gauge("dynamic_tables_event_store_position", "The last position of the ev
 PROJECTED = Gauge(
     "dynamic_tables_projection_position", "The position that a projection reached.", ["projection"]
 )
+WAITING = Gauge(
+    "dynamic_tables_audit_log_waiting_seconds", "Age of the oldest event whose head is not signed."
+)
+REFUSED = Gauge(
+    "dynamic_tables_audit_log_refused",
+    "Companies of whom no further head is signed: their log was altered.",
+)
 LAG = Gauge("dynamic_tables_projection_lag_events", "Events not projected yet.", ["projection"])
 PARKED = Gauge("dynamic_tables_projection_parked", "Aggregates whose events wait.", ["projection"])

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from api.answers import failures, found, text
 from api.errors import ApiError
-from api.metrics import HEAD, LAG, PARKED, PROJECTED
+from api.metrics import HEAD, LAG, PARKED, PROJECTED, REFUSED, WAITING
 from api.problems import CATALOGUE
 from api.read_models import PROJECTIONS, READ_MODELS
 from api.views import Health
@@ -31,11 +31,18 @@ SELECT projection, position,
   FROM projections.positions
  WHERE projection = ANY(%s)
 """
+AUDIT_LOG_QUERY = """
+SELECT signed, event_store.head(), refused,
+       coalesce(greatest(extract(epoch FROM clock_timestamp() - waits_since), 0), 0)::float8
+  FROM audit_log.standing()
+"""
 SHOWN = {live_schema(projection) for projection in READ_MODELS}  # what answers are made from
 LIVE = [live_schema(projection) for projection in PROJECTIONS]
 FIGURES = 'dynamic_tables_projection_lag_events{projection="table_defs_v1"} 0.0'
+AUDIT_LOG = "audit_log"
 LAG_AT_START = 100  # events; as many may arrive while we look
 LARGEST_LAG = 10_000  # events; beyond, lists are too old to be called ready
+LONGEST_WAIT = 300.0  # seconds; an event whose head is not signed by then is not going to be
 
 router = APIRouter(tags=["operation"], generate_unique_id_function=lambda route: route.name)
 
@@ -54,7 +61,8 @@ async def readyz(request: Request) -> Response:
     """The process can serve: the database answers, and the read models are not far behind.
 
     A process that has just started waits until each read model has caught up once: a new version of
-    one starts empty, and the release before serves from the old one until then.
+    one starts empty, and the release before serves from the old one until then. It is `degraded`,
+    and serves all the same, when tables are parked or the audit log is not signed any further.
     """
     projections = await _projections(request)
     allowed = LARGEST_LAG if request.app.state.caught_up else LAG_AT_START
@@ -64,20 +72,23 @@ async def readyz(request: Request) -> Response:
         detail = f"Far behind: {', '.join(behind)}."
         raise ApiError("projection-behind", detail, projections=projections)
     request.app.state.caught_up = True
-    degraded = any(p["parked"] for p in projections)
-    body = {"status": "degraded" if degraded else "ok", "projections": projections}
-    return JSONResponse(body)
+    log = await _audit_log(request)
+    is_log_behind = log["refused"] > 0 or log["waitingSeconds"] > LONGEST_WAIT
+    degraded = is_log_behind or any(p["parked"] for p in projections)
+    status = "degraded" if degraded else "ok"
+    return JSONResponse({"status": status, "projections": projections, "auditLog": log})
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=text("text/plain", FIGURES))
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus, of this process and of the read models.
+    """Figures for Prometheus, of this process, the read models and the audit log.
 
-    With several workers each answer is of the one process that the request came to; the figures of
-    the read models are the same in all of them.
+    With several workers each answer is of the one process that the request came to; the others
+    are the same in all of them.
     """
     try:
         await _projections(request)
+        await _audit_log(request)
     except Fault:
         LAG.clear()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -132,3 +143,16 @@ async def _projections(request: Request) -> list[dict[str, Any]]:
         {"projection": name, "position": str(position), "lag": head - position, "parked": parked}
         for name, position, head, parked in rows
     ]
+
+
+async def _audit_log(request: Request) -> dict[str, Any]:
+    [row] = await request.app.state.services.session.fetch(AUDIT_LOG_QUERY)
+    position, head, refused, waiting = row
+    PROJECTED.labels(AUDIT_LOG).set(position)
+    LAG.labels(AUDIT_LOG).set(head - position)
+    WAITING.set(waiting)
+    REFUSED.set(refused)
+    return {
+        "position": str(position), "lag": head - position, "refused": refused,
+        "waitingSeconds": round(waiting, 3),
+    }  # fmt: skip

@@ -1,8 +1,9 @@
 """Points in a history, as requests name them: versions, positions and moments."""
 
 import re
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any, LiteralString
 
 from pydantic import BeforeValidator, TypeAdapter, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -21,41 +22,42 @@ def digits(text: Any) -> Any:
     return int(text)
 
 
-def _moment(text: Any) -> Any:
-    """A time with its offset, as RFC 3339 has it."""
-    try:
-        moment = _DATETIME.validate_python(text) if "T" in str(text) else None
-        if moment is not None and moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValidationError, OverflowError):
-        pass
-    message = "must be a time with its offset, such as '2026-03-31T23:59:59Z'"
+def moment(text: Any, what: LiteralString = "a time") -> Any:
+    """A time with its offset, as RFC 3339 has it; a number is none: it may mean a position."""
+    if isinstance(text, str) and "-" in text.lstrip("-"):
+        with suppress(ValidationError):
+            found = _DATETIME.validate_python(text)
+            if found.tzinfo is not None:
+                return found
+    message = f"must be {what} with its offset, such as '2026-03-31T23:59:59Z'"
     raise PydanticCustomError("datetime", message)
 
 
-def _position(text: Any) -> Any:
+def position(text: Any, message: LiteralString = "must be a position such as '48231'") -> Any:
+    """A position: digits, as text."""
     if not (isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18):
-        raise PydanticCustomError("invalid-position", "must be a position such as '48231'")
+        raise PydanticCustomError("invalid-position", message)
     return int(text)
 
 
-def _point(text: Any) -> Any:
-    return _position(text) if str(text).isdigit() else _moment(text)
+def point(text: Any) -> Any:
+    """A position or a moment."""
+    return position(text) if str(text).isdigit() else moment(text, "a position, or a time")
 
 
 def _version_or_moment(text: Any) -> Any:
-    return digits(text) if str(text).isdigit() else _moment(text)
+    return digits(text) if str(text).isdigit() else moment(text)
 
 
-Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema(_DATETIME_SCHEMA)]
+Moment = Annotated[datetime, BeforeValidator(moment), WithJsonSchema(_DATETIME_SCHEMA)]
 Position = Annotated[
     int,
-    BeforeValidator(_position),
+    BeforeValidator(position),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,18}$", "examples": ["48231"]}),
 ]
 Point = Annotated[
     int | datetime,
-    BeforeValidator(_point),
+    BeforeValidator(point),
     WithJsonSchema(
         {"type": "string", "pattern": f"^([0-9]{{1,18}}|{MOMENT_PATTERN})$",
          "examples": ["48231"]}

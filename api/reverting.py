@@ -7,8 +7,9 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.consumer_schemas import Body, Moment, Whole
+from api.consumer_schemas import Body, Whole
 from api.errors import TakenSince
+from api.points import Moment
 from application.earlier import Earlier
 from application.errors import ContainerClosed, ContainerUnknown
 from application.table_defs import SlugHeld

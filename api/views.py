@@ -129,9 +129,10 @@ class Suggestion(BaseModel):
 
 
 class Health(BaseModel):
-    """How the process is, and how far each read model."""
+    """How the process is, and how far each read model and the audit log."""
 
     model_config = ConfigDict(
+        alias_generator=to_camel,
         json_schema_extra={
             "examples": [
                 {
@@ -144,13 +145,20 @@ class Health(BaseModel):
                             "parked": 0,
                         }
                     ],
+                    "auditLog": {
+                        "position": "48231",
+                        "lag": 0,
+                        "refused": 0,
+                        "waitingSeconds": 0.0,
+                    },
                 }
             ]
-        }
+        },
     )
 
     status: Literal["ok", "degraded"]
     projections: list[dict[str, Any]] = []
+    audit_log: dict[str, Any] = {}
 
 
 def table_view(table: TableDef) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from api.consumer_schemas import EXAMPLE_TYPE, Body, Position, TypeList, Whole
+from api.consumer_schemas import EXAMPLE_TYPE, Body, TypeList, Whole
 from api.event_schemas import After
+from api.points import Position
 from api.views import EXAMPLE_ID
 from domain.values import plain_text
 

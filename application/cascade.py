@@ -2,8 +2,9 @@
 
 A process manager: it follows the events, finds the members through the membership rows of the
 store, and has them deleted or restored by commands. Killed half-way, it starts the same event
-again; each member reacts to an event once, so nothing happens twice. What is deleted says which
-event was the cause, and only that is brought back when the container is restored.
+again, with those whom it has not told yet; each member reacts to an event once, so nothing happens
+twice. What is deleted says which event was the cause, and only that is brought back when the
+container is restored.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ FIRST = UUID(int=0)
 EVER = 2**63 - 1  # before this position: any
 
 Decide = Callable[[Any, Context], None]
+Pages = AsyncIterator[Sequence[UUID]]
 
 
 class Cascade:
@@ -57,13 +59,15 @@ class Cascade:
 
     async def _delete_members(self, connection: AsyncConnection, cause: Recorded) -> None:
         """Only who was in it when it was deleted: it may have been restored, and filled, since."""
-        await self._tell(connection, cause, "delete", cause.position, lambda m, c: m.delete(c))
+        members = self._members(cause, before=cause.position)
+        await self._tell(connection, cause, "delete", members, lambda m, c: m.delete(c))
 
     async def _restore_members(self, connection: AsyncConnection, cause: Recorded) -> None:
         """Whoever was deleted with it: also who left and came in again just before that."""
         deletions = await self._deletions(cause)
+        members = self._members(cause, because=deletions)
         await self._tell(
-            connection, cause, "restore", EVER, lambda m, c: m.undo_delete(deletions, c)
+            connection, cause, "restore", members, lambda m, c: m.undo_delete(deletions, c)
         )
 
     async def _deletions(self, cause: Recorded) -> Collection[UUID]:
@@ -76,9 +80,9 @@ class Cascade:
         }
 
     async def _tell(
-        self, connection: AsyncConnection, cause: Recorded, command: str, before: int, say: Decide
+        self, connection: AsyncConnection, cause: Recorded, command: str, pages: Pages, say: Decide
     ) -> None:
-        async for members in self._members(cause, before):
+        async for members in pages:
             # A sign of life; and if somebody else leads by now, the end.
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await connection.execute(ALIVE)
@@ -95,11 +99,14 @@ class Cascade:
         with suppress(ContainerClosed):  # once more: a later event's business
             await self._application.execute(id, request, decide)
 
-    async def _members(self, cause: Recorded, before: int) -> AsyncIterator[Sequence[UUID]]:
+    async def _members(
+        self, cause: Recorded, before: int = EVER, because: Collection[UUID] | None = None
+    ) -> Pages:
+        """Who has not been told yet: whoever was, is not alive any more, or is again."""
         container_id, after = cause.event.originator_id, FIRST
         while True:
             members = await self._store.members(
-                cause.company_id, container_id, before, after, CHUNK
+                cause.company_id, container_id, before, after, CHUNK, because
             )
             if not members:
                 return

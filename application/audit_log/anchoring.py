@@ -114,6 +114,7 @@ def _saved(text: str, head: Checkpoint, known: Sequence[VerifierKey]) -> Checkpo
     if saved.size > head.size:
         raise Altered(
             f"the saved checkpoint covers {saved.size} events, that of the export {head.size}:"
-            " events are missing, or the export is the older of the two"
+            " events are missing, as after a backup was restored, or the export is the older of the"
+            " two: export again, and ask for the date of the backup"
         )
     return saved

@@ -24,9 +24,11 @@ TRY_TO_LEAD = "SELECT pg_try_advisory_lock(hashtextextended('audit_log', 0))"
 # What there may be to do.
 LOOK = """
 SELECT p.builds, (SELECT max(number) FROM audit_log.keys WHERE retired_at IS NULL),
-       p.position < (SELECT coalesce(max(position), 0) FROM event_store.events)
+       p.position < (SELECT coalesce(max(position), 0) FROM event_store.events),
+       p.signed_position = p.position
   FROM audit_log.progress p
 """
+ALL_SIGNED = "UPDATE audit_log.progress SET signed_position = position"
 POLL = 1.0  # seconds
 # A leader that hangs loses its place; heads are on the disk before anybody sees them.
 SETTINGS = b"""
@@ -71,7 +73,7 @@ class AuditLog:
             psycopg.Error: what was not done, is done at the next step.
         """
         row = await (await connection.execute(LOOK)).fetchone()
-        builds, key, is_behind = row or (0, 0, False)
+        builds, key, is_behind, is_signed = row or (0, 0, False, True)
         if self._checked != (builds, key):
             await self._check(connection)
             self._checked = builds, key
@@ -80,9 +82,10 @@ class AuditLog:
             built = await build(connection, BATCH)
             events = built.events
             self._grown |= built.companies
-        if events < BATCH and self._grown and self._keys:
+        if events < BATCH and self._keys and (self._grown or not is_signed):
             await sign_heads(connection, self._keys, self._grown)
             self._grown.clear()
+            await connection.execute(ALL_SIGNED)
         return events
 
     async def _lead(self, connection: Connection) -> None:

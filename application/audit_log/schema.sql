@@ -51,9 +51,17 @@ CREATE TABLE IF NOT EXISTS audit_log.progress (
 
 INSERT INTO audit_log.progress (id) VALUES (true) ON CONFLICT DO NOTHING;
 
--- Hashes do not compress.
+-- Hashes do not compress. `signed_position`: up to which position everything is signed, or refused.
 DO $$
 BEGIN
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = 'audit_log.progress'::regclass
+                      AND attname = 'signed_position') THEN
+        ALTER TABLE audit_log.progress ADD COLUMN signed_position bigint NOT NULL DEFAULT 0;
+    END IF;
+    IF to_regclass('audit_log.heads_refused') IS NULL THEN
+        CREATE INDEX heads_refused ON audit_log.heads (company_id) WHERE refused IS NOT NULL;
+    END IF;
     IF to_regclass('audit_log.tiles_by_position') IS NULL THEN
         CREATE INDEX tiles_by_position ON audit_log.tiles (company_id, last_position)
          WHERE level = 0;
@@ -69,10 +77,40 @@ $$;
 SELECT event_store.isolate(name::regclass)
   FROM unnest(ARRAY['audit_log.tiles', 'audit_log.heads']) AS name;
 
+-- How far the log is, for those who may not see whose it is: up to which position everything is
+-- signed, since when the first event beyond waits, and of how many companies no head is signed.
+CREATE OR REPLACE FUNCTION audit_log.standing(
+    OUT signed bigint, OUT waits_since timestamptz, OUT refused bigint)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+SELECT p.signed_position,
+       (SELECT e.recorded_at FROM event_store.events e
+         WHERE e.position > p.signed_position
+         ORDER BY e.position LIMIT 1),
+       (SELECT count(*) FROM audit_log.heads h WHERE h.refused IS NOT NULL)
+  FROM audit_log.progress p;
+END;
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_proc
+                WHERE oid = 'audit_log.standing()'::regprocedure
+                  AND proowner <> 'dynamic_tables_admin'::regrole) THEN
+        GRANT CREATE ON SCHEMA audit_log TO dynamic_tables_admin;
+        ALTER FUNCTION audit_log.standing() OWNER TO dynamic_tables_admin;
+        REVOKE CREATE ON SCHEMA audit_log FROM dynamic_tables_admin;
+    END IF;
+END
+$$;
+
+REVOKE ALL ON FUNCTION audit_log.standing() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_log.standing() TO dynamic_tables_api, dynamic_tables_projector;
 REVOKE ALL ON ALL TABLES IN SCHEMA audit_log
   FROM PUBLIC, dynamic_tables_api, dynamic_tables_projector;
 GRANT USAGE ON SCHEMA audit_log TO dynamic_tables_api, dynamic_tables_projector;
 GRANT SELECT ON audit_log.tiles, audit_log.heads, audit_log.progress TO dynamic_tables_api;
+GRANT SELECT ON audit_log.heads, audit_log.progress TO dynamic_tables_admin;
 GRANT SELECT (number, name, key_id, public_key, created_at, retired_at) ON audit_log.keys
    TO dynamic_tables_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON audit_log.tiles TO dynamic_tables_projector;

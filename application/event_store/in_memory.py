@@ -1,7 +1,7 @@
 """The event store in memory, for fast tests; it keeps the same contract as the one on Postgres."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -52,16 +52,22 @@ class InMemoryEventStore:
         return self._recall(company_id, idempotency)
 
     async def members(
-        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+        self,
+        company_id: UUID,
+        container_id: UUID,
+        before: int,
+        after: UUID,
+        limit: int,
+        because: Collection[UUID] | None = None,
     ) -> Sequence[UUID]:
-        """Who belongs to a container, alive or not, in the order of their ids above `after`."""
+        """Who is alive in a container, or was deleted because of something, in pages."""
         await asyncio.sleep(0)
         found = (
             member
             for member, (*container, position) in self._members.items()
             if container == [company_id, container_id] and position < before and member > after
         )
-        return sorted(found)[:limit]
+        return sorted(member for member in found if self._is_meant(member, because))[:limit]
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:
         """Events above a position, in global order."""
@@ -73,6 +79,14 @@ class InMemoryEventStore:
         """The first of these slugs that nobody in the company holds."""
         await asyncio.sleep(0)
         return next((slug for slug in candidates if (company_id, slug) not in self._slugs), None)
+
+    def _is_meant(self, member: UUID, because: Collection[UUID] | None) -> bool:
+        of_member = (r.event for r in reversed(self._events) if r.event.originator_id == member)
+        turns = (event for event in of_member if event.TOPIC.endswith((".Deleted", ".Restored")))
+        last = next(turns, None)
+        if last is None or last.TOPIC.endswith(".Restored"):
+            return because is None
+        return because is not None and last.metadata.causation_id in because
 
     def _recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         request_hash, receipt = self._keys.get((company_id, idempotency.key), ("", None))

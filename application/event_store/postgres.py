@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 from uuid import UUID
@@ -43,12 +43,23 @@ SELECT originator_id, originator_version, topic,
  WHERE originator_id = ANY(%(ids)s) AND (company_id = ANY(%(company_ids)s)) IS TRUE
  ORDER BY originator_id, originator_version
 """)
+# Whether a member is alive, its last deletion or restoration says, whatever kind of thing it is.
 MEMBERS = scoped("""
-SELECT member_id
-  FROM event_store.memberships
- WHERE container_id = %(container_id)s AND company_id = %(company_id)s
-   AND position < %(before)s AND member_id > %(after)s
- ORDER BY member_id
+SELECT m.member_id
+  FROM event_store.memberships m
+  LEFT JOIN LATERAL (
+       SELECT topic LIKE '%%.Deleted' AS is_deletion, state
+         FROM event_store.events
+        WHERE originator_id = m.member_id AND (company_id = %(company_id)s) IS TRUE
+          AND (topic LIKE '%%.Deleted' OR topic LIKE '%%.Restored')
+        ORDER BY originator_version DESC
+        LIMIT 1) AS last ON true
+ WHERE m.container_id = %(container_id)s AND m.company_id = %(company_id)s
+   AND m.position < %(before)s AND m.member_id > %(after)s
+   AND CASE WHEN %(because)s::text[] IS NULL THEN last.is_deletion IS NOT TRUE
+            ELSE last.is_deletion AND convert_from(last.state, 'UTF8')::jsonb
+                     #>> '{metadata,causationId}' = ANY(%(because)s) END
+ ORDER BY m.member_id
  LIMIT %(limit)s
 """)
 READ = """
@@ -120,12 +131,19 @@ class PostgresEventStore:
         return rows[0][0] if rows else None
 
     async def members(
-        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+        self,
+        company_id: UUID,
+        container_id: UUID,
+        before: int,
+        after: UUID,
+        limit: int,
+        because: Collection[UUID] | None = None,
     ) -> Sequence[UUID]:
-        """Who belongs to a container, alive or not, in the order of their ids above `after`."""
+        """Who is alive in a container, or was deleted because of something, in pages."""
         params = {
             "companies": companies(company_id), "company_id": company_id,
             "container_id": container_id, "before": before, "after": after, "limit": limit,
+            "because": None if because is None else [str(id) for id in because],
         }  # fmt: skip
         rows = await self._reads.fetch(MEMBERS, params)
         return [row[0] for row in rows]

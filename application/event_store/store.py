@@ -1,6 +1,6 @@
 """What an event store does, whichever database is behind it. Two keep it: Postgres and memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -84,11 +84,18 @@ class EventStore(Protocol):
         """
 
     async def members(
-        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+        self,
+        company_id: UUID,
+        container_id: UUID,
+        before: int,
+        after: UUID,
+        limit: int,
+        because: Collection[UUID] | None = None,
     ) -> Sequence[UUID]:
-        """Who belongs to a container, alive or not, in the order of their ids above `after`.
+        """Who is alive in a container, in the order of their ids above `after`.
 
-        Only those that came alive in it before this position.
+        Only those that came alive in it before this position. With `because`, those that are
+        deleted instead, in consequence of one of these events.
         """
 
     async def read(self, after: int, limit: int) -> Sequence[Recorded]:

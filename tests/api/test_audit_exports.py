@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from application.audit_log.verify import SOUND, verify
 from application.event_store.session import connect
 from tests.api.conftest import Service
 from tests.api.tenants import new_export
+from tests.api.test_history import everything
 from tests.api.test_table_defs import assert_problem, create, path
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +57,15 @@ async def made(
     shown: dict[str, Any] = (await client.get(f"{EXPORTS}/{export['id']}")).json()
     assert shown["status"] == "done", shown
     return shown
+
+
+async def exported(
+    service: Service, projector: AsyncConnection[Any], client: AsyncClient, **asked: Any
+) -> list[int]:
+    """The positions of what is exported."""
+    export = await made(service, projector, client, format="csv", **asked)
+    text = (await client.get(f"{EXPORTS}/{export['id']}/download")).content.decode("utf-8-sig")
+    return [int(row["position"]) for row in csv.DictReader(io.StringIO(text))]
 
 
 async def test_an_export_is_made_and_downloaded_and_verified(
@@ -99,17 +110,29 @@ async def test_a_range_is_of_positions_or_moments(
 ) -> None:
     tables = [await create(client, name=f"Table {number}") for number in range(4)]
     stored = [each.position for each in await service.stored() if each.topic == "TableDef.Created"]
-
-    async def positions(**asked: Any) -> list[int]:
-        export = await made(service, projector, client, format="csv", **asked)
-        text = (await client.get(f"{EXPORTS}/{export['id']}/download")).content.decode("utf-8-sig")
-        return [int(row["position"]) for row in csv.DictReader(io.StringIO(text))]
+    positions = partial(exported, service, projector, client)
 
     assert await positions(**{"from": str(stored[1]), "to": str(stored[2])}) == stored[1:3]
     assert await positions(**{"from": str(stored[3])}) == stored[3:]
     moments = {"from": tables[1]["createdAt"], "to": "2999-01-01T00:00:00Z"}
     assert set(await positions(**moments)) >= set(stored[2:])
     assert await positions(to="2001-01-01T00:00:00Z") == []
+    assert await positions(to="9999-12-31T23:59:59.999999Z") == await positions()
+
+
+async def test_both_ends_are_part_of_a_range_as_in_the_audit_log(
+    service: Service, client: AsyncClient, projector: AsyncConnection[Any]
+) -> None:
+    for number in range(3):
+        await create(client, name=f"Table {number}")
+    log = await everything(client, "/api/audit/events", order="oldest")
+    for first, last in ((1, 3), (2, 2)):
+        between = {"from": log[first]["recordedAt"], "to": log[last]["recordedAt"]}
+        same = await everything(client, "/api/audit/events", order="oldest", **between)
+        assert same == log[first : last + 1]
+        assert await exported(service, projector, client, **between) == [
+            int(each["position"]) for each in same
+        ]
 
 
 @pytest.mark.parametrize("text", ["x", 7, "2026-01-01", "-1", "2026-13-01T00:00:00Z", ""])

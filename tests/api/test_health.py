@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from psycopg import AsyncConnection
@@ -15,6 +16,7 @@ from api.background import followers
 from api.health import Unhealthy, check_api, check_projector
 from api.read_models import PROJECTIONS
 from api.roles import PROJECTOR_ROLE, as_role
+from application.audit_log.log import AuditLog
 from application.cascade import Cascade
 from projections.base import Projection, live_schema
 from projections.projector import Projector
@@ -78,6 +80,30 @@ async def test_each_read_model_needs_a_leader_of_its_own(database: str) -> None:
             await lead(leader, *(each for each in PROJECTIONS if each is not missing))
             with pytest.raises(Unhealthy, match=f"{live_schema(missing)} is led by nobody"):
                 await look(database)
+
+
+async def test_the_audit_log_needs_a_leader_that_signs(database: str, tmp_path: Path) -> None:
+    conninfo = as_role(database, PROJECTOR_ROLE)
+
+    async def look_at_the_log() -> None:
+        await check_projector(conninfo, [], audit_log=True)
+
+    with pytest.raises(Unhealthy, match="audit_log is led by nobody at position 0 of 0"):
+        await look_at_the_log()
+    async with (
+        await AsyncConnection.connect(database, autocommit=True) as leader,
+        await AsyncConnection.connect(conninfo, autocommit=True) as connection,
+    ):
+        await leader.execute(LEAD, ("audit_log",))
+        await look_at_the_log()
+        await leader.execute(EVENT)
+        with pytest.raises(Unhealthy, match="audit_log stands still at position 0 of 1"):
+            await look_at_the_log()
+        await AuditLog(conninfo, tmp_path / "nothing").step(connection)  # there is no key in it
+        with pytest.raises(Unhealthy, match="audit_log stands still at position 0 of 1"):
+            await look_at_the_log()
+        await AuditLog(conninfo).step(connection)
+        await look_at_the_log()
 
 
 async def test_a_cascade_may_take_its_time(database: str) -> None:

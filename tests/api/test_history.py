@@ -202,7 +202,6 @@ async def test_the_list_as_of_a_moment_is_what_was_shown_then(client: AsyncClien
         ({"asOf": "2999-01-01T00:00:00Z"}, "/asOf", "future"),
         ({"asOf": "2026-01-01"}, "/asOf", "datetime"),
         ({"asOf": "2026-01-01T00:00:00"}, "/asOf", "datetime"),
-        ({"asOf": "0001-01-01T00:00:00+23:59"}, "/asOf", "datetime"),
         ({"asOf": "9999-12-31T23:59:59.999999Z"}, "/asOf", "future"),
         ({"asOfPosition": "999999999999999999"}, "/asOfPosition", "future"),
         ({"asOfPosition": "-1"}, "/asOfPosition", "invalid-position"),
@@ -223,7 +222,8 @@ async def test_a_point_in_time_must_be_one(
 async def test_before_anything_happened_there_was_nothing(client: AsyncClient) -> None:
     await create(client, name="Orders")
     assert await everything(client, "/api/tables", asOfPosition=0) == []
-    assert await everything(client, "/api/tables", asOf="0001-01-01T00:00:00Z") == []
+    for moment in ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59"):
+        assert await everything(client, "/api/tables", asOf=moment) == []
 
 
 async def test_the_company_s_log_has_every_filter(

@@ -2,21 +2,27 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from psycopg import AsyncConnection
 
 from api import read_models
-from api.operation import LAG_AT_START, LARGEST_LAG
+from api.operation import LAG_AT_START, LARGEST_LAG, LONGEST_WAIT
+from api.roles import PROJECTOR_ROLE, as_role
+from application.audit_log.log import AuditLog
 from application.cascade import Cascade
+from application.event_store.session import connect
 from projections.base import live_schema
 from tests.api.conftest import Installation, Service, installed
+from tests.api.test_operation import figure
 from tests.api.test_table_defs import assert_problem
 from tests.conftest import eventually
 
 pytestmark = pytest.mark.anyio
 
+LAG = 'dynamic_tables_projection_{}{{projection="audit_log"}}'
 READ_MODELS = {live_schema(projection) for projection in read_models.READ_MODELS}
 
 
@@ -74,6 +80,42 @@ async def record(sql: AsyncConnection, position: int) -> None:
         " (%s, gen_random_uuid(), gen_random_uuid(), 1, 'X', '', '', gen_random_uuid(), now())",
         (position,),
     )
+
+
+async def test_a_log_that_is_not_signed_is_degraded_but_ready(
+    anyone: AsyncClient, service: Service, sql: AsyncConnection
+) -> None:
+    conninfo = as_role(service.database, PROJECTOR_ROLE)
+
+    async def shown() -> tuple[str, dict[str, Any]]:
+        answer = await anyone.get("/readyz")
+        return answer.json()["status"], answer.json()["auditLog"]
+
+    async def kept() -> None:
+        async with await connect(conninfo) as connection:
+            while await AuditLog(conninfo).step(connection):
+                pass
+
+    head = await service.head()
+    status, log = await shown()
+    assert (status, log["position"], log["lag"], log["refused"]) == ("ok", "0", head, 0)
+    assert 0 < log["waitingSeconds"] < LONGEST_WAIT
+    async with sql.transaction():
+        await sql.execute("SET LOCAL session_replication_role = replica")
+        await sql.execute("UPDATE event_store.events SET recorded_at = now() - interval '1 hour'")
+    status, log = await shown()
+    assert (status, log["waitingSeconds"] > 3599) == ("degraded", True)
+    assert await figure(anyone, "dynamic_tables_audit_log_waiting_seconds") > 3599
+    await kept()
+    signed = {"position": str(head), "lag": 0, "refused": 0, "waitingSeconds": 0}
+    assert await shown() == ("ok", signed)
+    assert await figure(anyone, LAG.format("lag_events")) == 0
+    assert await figure(anyone, LAG.format("position")) == head
+
+    await sql.execute("UPDATE audit_log.heads SET root = '' WHERE company_id = %s", (service.ours,))
+    await kept()
+    assert await shown() == ("degraded", signed | {"refused": 1})
+    assert await figure(anyone, "dynamic_tables_audit_log_refused") == 1
 
 
 async def test_parked_tables_make_it_degraded_but_ready(

@@ -45,11 +45,17 @@ class Connection:
 class EventfulStore(InMemoryEventStore):
     """The store in memory; is gone after so many appends, and people act when members are sought.
 
-    `meanwhile`: what they do once, right after that.
+    `meanwhile`: what they do once, right after that. `loaded`: what was looked at.
     """
 
     appends_left = ALL
+    loaded: Sequence[UUID] = ()
     meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate, which is noted."""
+        self.loaded = (*self.loaded, originator_id)
+        return await super().load(company_id, originator_id)
 
     async def append(self, append: Append) -> Receipt:
         """Store the events of one command."""
@@ -58,11 +64,9 @@ class EventfulStore(InMemoryEventStore):
         self.appends_left -= 1
         return await super().append(append)
 
-    async def members(
-        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
-    ) -> Sequence[UUID]:
+    async def members(self, *wanted: Any) -> Sequence[UUID]:
         """Who belongs to a container."""
-        found = await super().members(company_id, container_id, before, after, limit)
+        found = await super().members(*wanted)
         await self.let_people_act()
         return found
 

@@ -321,6 +321,22 @@ async def test_killed_half_way_none_is_forgotten_and_none_deleted_twice(
     assert {len(await world.store.load(OURS, id)) for id in ids} == {3}
 
 
+async def test_whoever_goes_on_looks_at_those_alone_who_have_not_been_told(world: World) -> None:
+    """However many have been, or were put aside by people, or came after."""
+    ids = {await world.create() for _ in range(5)}
+    others = {await world.create() for _ in range(3)}
+    for id in others:
+        await world.delete(id)
+    for change, done in ((world.close, 2), (world.open, 4)):
+        await change()
+        others.add(await world.create(PURCHASING))
+        await killed_after(done, world)
+        world.store.loaded = ()
+        await world.follow()
+        looked_at = set(world.store.loaded)
+        assert (len(looked_at & ids), looked_at & others) == (5 - done, set())
+
+
 async def killed_after(appends: int, world: World) -> None:
     """The cascade gets to so many tables; what it did about them is stored, its position is not."""
     world.store.appends_left = appends

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -12,10 +13,12 @@ from uuid import UUID
 import pytest
 from psycopg import AsyncConnection
 
+from api.roles import API_ROLE, as_role
 from application.audit_log import building, keys, merkle, tiles
 from application.audit_log.log import AuditLog
 from application.audit_log.note import NoteError, SignerKey, open_note
 from application.audit_log.rebuilding import rebuild
+from application.event_store.session import connect
 from tests.conftest import eventually, sized
 from tests.contracts.logged import Logged, logged
 
@@ -280,6 +283,46 @@ async def test_a_key_may_be_in_a_file(log_18: Logged, tmp_path: Path) -> None:
     await keys.rotate(log_18.owner)
     await log_18.keep()
     assert await log_18.is_signed()
+
+
+async def test_it_is_told_how_far_it_is_and_since_when_events_wait(
+    log_18: Logged, tmp_path: Path
+) -> None:
+    """To the API as well, which may not see whose events these are."""
+    company = log_18.companies[0]
+    assert await standing(log_18) == (0, None, 0)
+    await log_18.happen(10, company)
+    waits_since = (await standing(log_18))[1]
+    assert await standing(log_18) == (0, waits_since, 0)
+    assert waits_since is not None
+    await log_18.keep()
+    assert await standing(log_18) == (10, None, 0)
+
+    log_18.log = AuditLog(log_18.conninfo, tmp_path / "nothing")  # in which there is no key
+    await log_18.happen(10, company)
+    await log_18.keep()
+    position, waits_now, _ = await standing(log_18)
+    assert position == 10
+    assert waits_now is not None
+    assert waits_now > waits_since
+    log_18.log = AuditLog(log_18.conninfo)
+    await log_18.keep()
+    assert await standing(log_18) == (20, None, 0)
+
+    await log_18.tamper(FLIP)
+    await log_18.happen(1, company)
+    await log_18.keep()
+    assert await standing(log_18) == (21, None, 1)
+    await rebuild(log_18.conninfo)
+    await log_18.keep()
+    assert await standing(log_18) == (21, None, 0)
+
+
+async def standing(log: Logged) -> tuple[int, datetime | None, int]:
+    """As the API sees it."""
+    async with await connect(as_role(log.url, API_ROLE)) as connection:
+        row = await (await connection.execute("SELECT * FROM audit_log.standing()")).fetchone()
+        return row or (0, None, 0)
 
 
 async def secrets(log: Logged) -> list[bytes]:

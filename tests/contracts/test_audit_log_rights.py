@@ -18,7 +18,10 @@ SELECT c.relname, string_agg(lower(privilege), ' ' ORDER BY privilege)
    AND has_table_privilege(%s, c.oid, privilege)
  GROUP BY 1
 """
-ERASES = {"exports": "select update", "export_chunks": "delete select"}
+FOR_ALL = {
+    "exports": "select update", "export_chunks": "delete select", "heads": "select",
+    "progress": "select",
+}  # fmt: skip
 OF_KEYS = """
 SELECT attname FROM pg_attribute
  WHERE attrelid = 'audit_log.keys'::regclass AND attnum > 0
@@ -42,12 +45,18 @@ KEEPS = {
 
 
 @pytest.mark.parametrize(
-    ("role", "rights"), [(API_ROLE, READS), (PROJECTOR_ROLE, KEEPS), (ADMIN_ROLE, ERASES)]
+    ("role", "rights"), [(API_ROLE, READS), (PROJECTOR_ROLE, KEEPS), (ADMIN_ROLE, FOR_ALL)]
 )
 def test_a_role_has_the_rights_it_needs_and_no_other(
     owner: Connection[Any], role: str, rights: dict[str, str]
 ) -> None:
     assert dict(owner.execute(RIGHTS, (role,)).fetchall()) == rights
+
+
+def test_how_far_the_log_is_can_be_asked_by_those_who_watch(owner: Connection[Any]) -> None:
+    allowed = "SELECT has_function_privilege(%s, 'audit_log.standing()', 'EXECUTE')"
+    for role in (API_ROLE, PROJECTOR_ROLE, "pg_monitor"):
+        assert owner.execute(allowed, (role,)).fetchone() == (role != "pg_monitor",)
 
 
 def test_the_api_sees_all_of_a_key_but_the_secret(owner: Connection[Any]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ from application.event_store.store import Append, EventStore, Receipt
 from domain.workspace import Workspace
 from tests.contracts.commands import (
     command,
+    context,
     creation,
     deleted,
     key,
@@ -255,6 +257,30 @@ class ContainersContract:
         assert await members(store, workspace, second.position) == [first.originator_id]
         both = sorted([first.originator_id, second.originator_id])
         assert await members(store, workspace, second.position + 1) == both
+
+    async def test_who_is_deleted_is_told_of_with_what_it_was_deleted_because_of(
+        self, store: EventStore
+    ) -> None:
+        workspace = await opened(store, uuid4())
+        company, causes = workspace.company_id, [uuid4(), uuid4()]
+        tables = [new_table(company, id=uuid4()) for _ in range(4)]
+        for table in tables:
+            await store.append(command(table, joins=workspace.id))
+        for table, cause in zip(tables, (*causes, None), strict=False):
+            table.delete(replace(context(company), causation_id=cause))
+            await store.append(command(table))
+
+        async def told(because: Collection[UUID] | None) -> list[UUID]:
+            return list(await store.members(company, workspace.id, EVER, FIRST, 9, because))
+
+        assert await told(None) == [tables[3].id]
+        assert await told(causes) == sorted(table.id for table in tables[:2])
+        assert await told(causes[:1]) == [tables[0].id]
+        assert await told([]) == await told([uuid4()]) == []
+        tables[0].restore(context(company))
+        await store.append(command(tables[0]))
+        assert await told(causes) == [tables[1].id]
+        assert await told(None) == sorted([tables[0].id, tables[3].id])
 
     async def test_who_comes_alive_again_is_in_it_since_then(self, store: EventStore) -> None:
         workspace = await opened(store, uuid4())

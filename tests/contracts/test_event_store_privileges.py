@@ -228,7 +228,7 @@ def test_a_process_owns_neither_the_store_nor_what_acts_for_all(
 def test_what_acts_for_all_companies_belongs_to_a_role_of_its_own(any_database: str) -> None:
     with connected(any_database) as owner:
         owned = {name for (name,) in owner.execute(OWNED, {"role": ADMIN_ROLE}).fetchall()}
-        assert owned == DEFINERS | {view.partition(".")[2] for view in VIEWS}
+        assert owned == DEFINERS | {"standing"} | {view.partition(".")[2] for view in VIEWS}
         members = {name for (name,) in owner.execute(MEMBERS, (ADMIN_ROLE,)).fetchall()}
         assert members.isdisjoint(ROLES)
         inherited = {name for (name,) in owner.execute(MEMBERS, (PROJECTOR_ROLE,)).fetchall()}

@@ -83,7 +83,7 @@ QUERIES = {
         postgres.MEMBERS,
         lambda t: {
             "container_id": workspace_aggregate(t.id, WORKSPACE), "before": 2**60,
-            "after": FIRST, "limit": 9,
+            "after": FIRST, "limit": 9, "because": None,
         },
     ),
     "BY_ID": Query(table_reads.BY_ID, lambda t: by_id_params([t.id], [t.table])),

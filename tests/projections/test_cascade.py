@@ -241,11 +241,9 @@ class BusyStore(PostgresEventStore):
 
     meanwhile: Callable[[], Awaitable[Any]] = nothing
 
-    async def members(
-        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
-    ) -> Sequence[UUID]:
+    async def members(self, *wanted: Any) -> Sequence[UUID]:
         """Who belonged to a container a moment ago."""
-        found = await super().members(company_id, container_id, before, after, limit)
+        found = await super().members(*wanted)
         meanwhile, self.meanwhile = self.meanwhile, self.nothing  # type: ignore[method-assign]
         await meanwhile()
         return found
