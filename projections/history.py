@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
-from pydantic_core import to_json
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json, to_json
 
 from domain.base import CreatedEvent, ErasingEvent, Event
 from domain.company import Company
@@ -55,6 +57,7 @@ SELECT originator_id, originator_version, company_id, position, topic, event_id,
 STANDS_NO_MORE = "DELETE FROM standings WHERE id = %s"
 FORGET_PARKED = "UPDATE projections.parked SET error = '' WHERE originator_id = %s"
 MOST_WORDS, LONGEST_WORD = 200, 64
+MOST_TEXTS = 1_000  # that are taken apart once for many events
 _HANDLERS = {"TableDef": table_defs.handles, "Workspace": tenancy.handles,
              "Company": tenancy.handles}  # fmt: skip
 _WORD = re.compile(r"\w+")
@@ -92,6 +95,7 @@ async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict
     if not wanted:
         return {}
     async with connection.cursor(row_factory=dict_row, binary=True) as cursor:
+        set_json_loads(from_json, cursor)
         await cursor.execute(LOAD.encode(), (list(wanted),))
         return {row["id"]: row async for row in cursor}
 
@@ -161,16 +165,19 @@ def _strings(*values: Any) -> Iterable[str]:
             yield value
 
 
-def words(text: str) -> Iterable[str]:
+@lru_cache(MOST_TEXTS)
+def words(text: str) -> tuple[str, ...]:
     """The words of a text, without case and accents, as the history is searched by them."""
-    return (word[:LONGEST_WORD] for word in _WORD.findall(fold(text)))
+    return tuple(word[:LONGEST_WORD] for word in _WORD.findall(fold(text)))
 
 
-def lexeme(company_id: UUID, word: str) -> str:
-    """A word as one company has it: those of others are far away in the index."""
-    return f"{company_id.hex[-8:]}:{word}"
+@lru_cache(MOST_TEXTS)
+def prefix(company_id: UUID) -> str:
+    """What a company's words begin with: those of others are far away in the index."""
+    return f"{company_id.hex[-8:]}:"
 
 
 def _words(company_id: UUID, texts: Iterable[str | None]) -> str:
-    found = dict.fromkeys(word for text in texts if text for word in words(text))
-    return " ".join(f"'{lexeme(company_id, word)}'" for word in islice(found, MOST_WORDS))
+    found = dict.fromkeys(chain.from_iterable(words(text) for text in texts if text))
+    ours = prefix(company_id)
+    return " ".join([f"'{ours}{word}'" for word in islice(found, MOST_WORDS)])

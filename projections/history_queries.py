@@ -12,7 +12,7 @@ from uuid import UUID
 from domain.recorded import event_classes
 from projections.base import live_schema
 from projections.eras import PARTS
-from projections.history import HistoryProjection, lexeme, words
+from projections.history import HistoryProjection, prefix, words
 from projections.keyset import TIME, Keyset, Listing
 from projections.table_def_queries import FILTERS, SORTS, TABLE, Filter
 
@@ -216,7 +216,8 @@ class Wanted:
     def _words(self) -> str | None:
         if self.text is None:
             return None
-        return " & ".join(f"'{lexeme(self.company_id, word)}':*" for word in words(self.text))
+        ours = prefix(self.company_id)
+        return " & ".join(f"'{ours}{word}':*" for word in words(self.text))
 
 
 def list_params(wanted: Filter, position: int, after: Keyset | None, limit: int) -> dict[str, Any]:
