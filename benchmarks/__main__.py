@@ -1,8 +1,9 @@
-"""All benchmarks of the service, as one table. About six minutes."""
+"""All benchmarks of the service, as one table; or those that are named. About half an hour."""
 
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import companies
 from application.table_defs import TableDefs
-from benchmarks import checking, following
+from benchmarks import auditing, checking, following
 from benchmarks.load import CREATE, GET, PATCH, Client, median_ms, versions, wrk, wrk_p50
 from benchmarks.service import (
     COMPANY,
@@ -40,6 +41,7 @@ from projections.table_def_queries import Filter, list_params
 from projections.table_defs import TableDefsProjection
 
 MANY, FEW = 100_000, 100
+LOGGING_ROUNDS = 3
 
 
 @dataclass
@@ -63,11 +65,16 @@ class Figure:
 
 
 def main() -> None:
-    """Run all and print the table."""
+    """Run them and print the table."""
+    benchmarks = {
+        "throughput": _throughput, "latency": _latency, "size": _size, "following": _following,
+        "checking": _checking, "logging": _logging, "auditing": _auditing,
+    }  # fmt: skip
+    if unknown := set(sys.argv[1:]) - benchmarks.keys():
+        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(benchmarks)}")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, attach(Path(folder)) as url:
-        figures = [
-            *_throughput(url), *_latency(url), *_size(url), *_following(url), *_checking(url),
-        ]  # fmt: skip
+        named = sys.argv[1:] or benchmarks
+        figures = [figure for name in named for figure in benchmarks[name](url)]
         print(f"\n{versions(url)}, one API process, projector running, wrk with 32 connections\n")
         print("| what | measured | ceiling, same run | ratio | target | met |")
         print("| --- | --- | --- | --- | --- | --- |")
@@ -184,6 +191,40 @@ def _checking(url: str) -> Iterator[Figure]:
     yield Figure(
         "replay --check", together, "events/s", alone, what, "≥ 50,000", together >= 50_000
     )
+
+
+def _logging(url: str) -> Iterator[Figure]:
+    """What the projections off the request path take from it: they share the processors."""
+    rates: dict[str, list[float]] = {"": [], "audit-log": [], "history": []}
+    for number in range(LOGGING_ROUNDS):
+        for without, found in rates.items():
+            with (
+                _database(url, f"logging_{number}") as database,
+                running(database, without=without) as service,
+            ):
+                found.append(wrk(f"{service.address}/api/tables", service.key, CREATE))
+    create, *others = (statistics.median(found) for found in rates.values())
+    for without, target, ceiling in zip(("audit-log", "history"), (0.97, 0.8), others, strict=True):
+        yield _at_least(f"create, with {without}", create, ceiling, "without", target)
+
+
+def _auditing(url: str) -> Iterator[Figure]:
+    with _database(url, "auditing") as database:
+        asyncio.run(migrate(database, database))
+        rates = auditing.fill(database)
+        what = f"{auditing.TABLES * auditing.VERSIONS + auditing.LONG:,} events"
+        for name, rate in rates.items():
+            yield Figure(
+                f"rebuild {name}", rate, "events/s", None, what, "≥ 20,000", rate >= 20_000
+            )
+        with running(database, projector=False) as service:
+            for sort, present, past in auditing.as_of(service):
+                yield Figure(
+                    f"list as of, {sort}", past.median, "ms", present.median, "now", "≤ 2 ×",
+                    past.median <= 2 * present.median,
+                )  # fmt: skip
+            for page in auditing.pages(service):
+                yield _within(f"{page.name}, p95", page.p95, 30, f"{page.median:.1f} ms the median")
 
 
 def _within(name: str, value: float, limit: float, what: str) -> Figure:

@@ -5,6 +5,7 @@ import time
 
 import psycopg
 
+from api.read_models import READ_MODELS
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from application.base import Request
 from application.event_store.postgres import PostgresEventStore
@@ -13,7 +14,6 @@ from benchmarks.service import COMPANY, context
 from domain.table_details import Changes, Details
 from projections.check import check
 from projections.rebuild import rebuild
-from projections.table_defs import TableDefsProjection
 
 TABLES = 100_000
 SLUG = "the-model-of-all"
@@ -51,7 +51,7 @@ SELECT copy.id, company_id, container_id, position
 
 
 async def fill(database: str, tables: int = TABLES) -> int:
-    """A company with so many tables of five events each, and its read model. Returns the events."""
+    """A company with so many tables of five events each, and its read models; how many events."""
     store = PostgresEventStore(as_role(database, API_ROLE))
     table_defs = TableDefs(store)
     details = Details.model_validate(
@@ -66,7 +66,9 @@ async def fill(database: str, tables: int = TABLES) -> int:
         params = {"model": model, "company": COMPANY, "slug": SLUG, "count": tables - 1}
         connection.execute(COPIES.encode(), params)
         connection.execute("VACUUM (ANALYZE) event_store.events")
-    return await rebuild(as_role(database, PROJECTOR_ROLE), TableDefsProjection())
+    for model in READ_MODELS:
+        events = await rebuild(as_role(database, PROJECTOR_ROLE), model)
+    return events
 
 
 def rate(database: str, processes: int = 0) -> float:

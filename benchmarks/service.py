@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -22,11 +23,13 @@ from starlette.responses import Response
 
 from api import keys, table_reads
 from api.app import create_app
+from api.background import followers, keep_audit_log, make_exports, send_webhooks
 from api.endpoint import Call, Endpoint
 from api.ids import new_id
 from api.keys import NewKey
 from api.migrations import migrate
-from api.processes import Server
+from api.processes import Server, project
+from api.roles import PROJECTOR_ROLE, as_role
 from api.schemas import ReadHeaders
 from api.scopes import requires
 from api.settings import Settings
@@ -104,11 +107,14 @@ def context(company_id: UUID) -> Context:
 
 
 @contextlib.contextmanager
-def running(database: str, variant: str = "full", *, projector: bool = True) -> Iterator[Service]:
+def running(
+    database: str, variant: str = "full", *, projector: bool = True, without: str = ""
+) -> Iterator[Service]:
     """Run one API process, and a projector; `variant`: `full`, `no-store`, or `no-rls`.
 
     Without row-level security the queries do not name their companies to the database; the tables
-    must let them, as `without_row_level_security` makes them.
+    must let them, as `without_row_level_security` makes them. `without`: what the projector leaves
+    out.
     """
     key, small_key = asyncio.run(_prepare(database))
     environment = os.environ | {"DYNAMIC_TABLES_DATABASE_URL": database}
@@ -116,7 +122,7 @@ def running(database: str, variant: str = "full", *, projector: bool = True) -> 
         fd, port = listener.fileno(), listener.getsockname()[1]
         commands = [["benchmarks.service", variant, str(fd)]]
         if projector:
-            commands.append(["api", "project"])
+            commands.append(["benchmarks.service", "project", without])
         children = [
             subprocess.Popen([sys.executable, "-m", *command], env=environment, pass_fds=(fd,))
             for command in commands
@@ -184,5 +190,20 @@ def _serve(variant: str, fd: int) -> None:
     Server(config).run(sockets=[socket.socket(fileno=fd)])
 
 
+def _project(without: str) -> None:
+    settings = Settings()
+    database = settings.database_url or ""
+    conninfo = as_role(database, PROJECTOR_ROLE)
+    chosen = [each for each in followers(conninfo) if each.name != without]
+    others = {"webhooks": send_webhooks, "audit-log": keep_audit_log, "exports": make_exports}
+    project(conninfo, chosen, [
+        partial(run, settings, database) for name, run in others.items() if name != without
+    ])  # fmt: skip
+
+
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]))
+    match sys.argv[1:]:
+        case ["project", without]:
+            _project(without)
+        case [variant, fd]:
+            _serve(variant, int(fd))
