@@ -109,7 +109,9 @@ def pages(service: Service) -> Sequence[Page]:
     wanted = {
         "history, newest": _path(history),
         "history, oldest": _path(history, order="oldest"),
-        "diff of 10,000 versions": _path(f"/api/tables/{BUSY}/diff", **{"from": "1", "to": "9999"}),
+        "diff of a long history": _path(
+            f"/api/tables/{BUSY}/diff", **{"from": "1", "to": LONG - 1}
+        ),
         "log, newest": _path(audit),
         "log, oldest": _path(audit, order="oldest"),
         "log of an actor": _path(audit, actorId=_actor(7)),
@@ -122,7 +124,7 @@ def pages(service: Service) -> Sequence[Page]:
         "log with a word in a hundredth": _path(audit, q="asked"),
         "log with two words": _path(audit, q="asked team"),
         "log with a word that is nowhere": _path(audit, q="zwiebelkuchen"),
-        "comparison of a company": _path("/api/audit/diff", **{"from": "1000000"}),
+        "comparison of a company": _path("/api/audit/diff", **{"from": TABLES * VERSIONS // 2}),
     }
     return [asyncio.run(_page(service, path, name)) for name, path in wanted.items()]
 
