@@ -55,7 +55,7 @@ UPDATE standings s
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
 """  # noqa: S608
 ADD = """
-INSERT INTO standings SELECT * FROM jsonb_populate_recordset(NULL::standings, %s::jsonb)
+INSERT INTO standings SELECT * FROM json_populate_recordset(NULL::standings, %s::json)
 """
 _CARRIED = ", ".join((*COLUMNS, "until", "ended_in", "latest"))
 CARRY = f"""

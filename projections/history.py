@@ -38,7 +38,7 @@ SELECT v.*
          FROM versions WHERE id = wanted.id ORDER BY version DESC LIMIT 1) AS v
 """  # noqa: S608
 ADD = """
-INSERT INTO versions SELECT * FROM jsonb_populate_recordset(NULL::versions, %s::jsonb)
+INSERT INTO versions SELECT * FROM json_populate_recordset(NULL::versions, %s::json)
 """
 # Whatever the planner believes of a table that it saw when it was small.
 BY_INDEX = """
