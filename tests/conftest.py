@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +25,9 @@ from api import embedded_postgres
 from api.embedded_postgres import attach
 from api.migrations import migrate
 from api.roles import PROJECTOR_ROLE
+
+# Each worker of each run would compile all the tests again.
+sys.dont_write_bytecode = False
 
 # The same examples at each run: a red run is red again, and a green one tells nothing by chance.
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)
