@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -39,9 +40,10 @@ TEMPLATE = "dynamic_tables_template"
 FORGETFUL = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_wal_size=512MB")
 MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3
 _numbers = count(1)
+T = TypeVar("T")
 
 
-def sized(short: int, long: int) -> int:
+def sized(short: T, long: T) -> T:
     """How much of something: `LONG_TESTS=1` runs them at full length, which takes minutes more."""
     return long if os.environ.get("LONG_TESTS") else short
 
