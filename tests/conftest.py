@@ -43,6 +43,16 @@ _numbers = count(1)
 T = TypeVar("T")
 
 
+def _folder() -> str | None:
+    """Where databases are made that are not kept: in memory, if there is room for them."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    return str(MEMORY) if roomy else None
+
+
+if folder := _folder():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
+
+
 def sized(short: T, long: T) -> T:
     """How much of something: `LONG_TESTS=1` runs them at full length, which takes minutes more."""
     return long if os.environ.get("LONG_TESTS") else short
@@ -56,12 +66,6 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-def _folder() -> str | None:
-    """Where databases are made that are not kept: in memory, if there is room for them."""
-    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    return str(MEMORY) if roomy else None
 
 
 @pytest.fixture(scope="session")
