@@ -36,6 +36,7 @@ settings.load_profile("deterministic")
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "dynamic_tables_template"
+LONGEST = {"test_schemathesis.py", "test_deployment.py"}
 # These servers need not outlive the machine, and make and drop a database for most of the tests.
 FORGETFUL = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_wal_size=512MB")
 MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3
@@ -61,6 +62,11 @@ def sized(short: T, long: T) -> T:
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are processors: journeys wait most of the time."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first, so that nobody waits for it in the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
