@@ -8,10 +8,13 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -19,9 +22,13 @@ from hypothesis import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from api import embedded_postgres
 from api.embedded_postgres import attach
 from api.migrations import migrate
 from api.roles import PROJECTOR_ROLE
+
+# Each worker of each run would compile all the tests again.
+sys.dont_write_bytecode = False
 
 # The same examples at each run: a red run is red again, and a green one tells nothing by chance.
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)
@@ -29,10 +36,25 @@ settings.load_profile("deterministic")
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "dynamic_tables_template"
+LONGEST = {"test_schemathesis.py", "test_deployment.py"}
+# These servers need not outlive the machine, and make and drop a database for most of the tests.
+FORGETFUL = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_wal_size=512MB")
+MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3
 _numbers = count(1)
+T = TypeVar("T")
 
 
-def sized(short: int, long: int) -> int:
+def _folder() -> str | None:
+    """Where databases are made that are not kept: in memory, if there is room for them."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    return str(MEMORY) if roomy else None
+
+
+if folder := _folder():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", folder)
+
+
+def sized(short: T, long: T) -> T:
     """How much of something: `LONG_TESTS=1` runs them at full length, which takes minutes more."""
     return long if os.environ.get("LONG_TESTS") else short
 
@@ -42,15 +64,26 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest is begun first, so that nobody waits for it in the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
-def postgres_18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_18() -> Iterator[str]:
     """The server that is used unless a test asks for another; its superuser's URL."""
-    with attach(tmp_path_factory.mktemp("postgres")) as url:
+    kept = {each.partition("=")[0] for each in FORGETFUL}
+    settings = [each for each in embedded_postgres.SETTINGS if each.partition("=")[0] not in kept]
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pg18-", dir=_folder()))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(embedded_postgres, "SETTINGS", [*settings, *FORGETFUL])
+            url = stack.enter_context(attach(Path(folder)))
         _make_template(url)
         yield url
 
@@ -60,7 +93,7 @@ def postgres_15() -> Iterator[str]:
     """A server of the oldest version that is supported."""
     if not POSTGRES_15.exists():
         pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
-    with tempfile.TemporaryDirectory(prefix="pg15-") as folder:
+    with tempfile.TemporaryDirectory(prefix="pg15-", dir=_folder()) as folder:
         user = "postgres" if os.geteuid() == 0 else None
         if user:
             shutil.chown(folder, user)
@@ -71,7 +104,8 @@ def postgres_15() -> Iterator[str]:
 
         data = f"{folder}/data"
         run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=200"
+        settings = ("listen_addresses=", f"unix_socket_directories={folder}", "max_connections=200")
+        options = " ".join(f"-c {each}" for each in (*settings, *FORGETFUL))
         run("pg_ctl", "-D", data, "-w", "-l", f"{folder}/log", "-o", options, "start")
         url = f"postgresql://postgres@/postgres?host={folder}"
         try:

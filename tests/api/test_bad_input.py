@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.api.conftest import Service
 from tests.api.document import OPERATIONS, Operation
 from tests.api.test_table_defs import assert_problem, create, path
+from tests.conftest import sized
 
 pytestmark = pytest.mark.anyio
 JSON = {"Content-Type": "application/json"}
@@ -276,7 +277,9 @@ async def test_bad_text_in_headers_breaks_nothing(service: Service, client: Asyn
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(50, 150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     body=st.recursive(
@@ -296,7 +299,9 @@ async def test_any_json_is_stored_or_refused_and_never_breaks(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(50, 150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(name=st.text(min_size=1, max_size=12), other=st.text(max_size=12))
 async def test_any_text_is_stored_as_it_is_shown_or_refused(

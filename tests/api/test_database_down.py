@@ -58,7 +58,7 @@ async def test_without_a_database_every_route_says_503_and_recovers_by_itself(
         for request in requests:
             started = time.monotonic()
             answer = await request()
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10
             problem = assert_problem(answer, 503, "unavailable")
             assert int(answer.headers["retry-after"]) >= 1
             assert "database" not in problem["detail"].lower()
@@ -76,8 +76,8 @@ async def test_without_a_database_every_route_says_503_and_recovers_by_itself(
             assert answer.status_code in (status, 503)
             return answer.status_code == status
 
-        await eventually(works, 5)
-    assert time.monotonic() - started < 5
+        await eventually(works, 15)
+    assert time.monotonic() - started < 15
     assert sorted(await service.topics()) == ["Created"] * 3 + ["Deleted", "Renamed"]
 
     async def projected() -> bool:

@@ -44,12 +44,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "data"
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose name is short enough for a socket's address, wherever tests have theirs."""
+    folder = tmp_path_factory.mktemp("e") / "data"
     yield folder
     if runs(folder):
         with attach(folder):
             pass
+    shutil.rmtree(folder.parent, ignore_errors=True)
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def test_a_second_start_is_quick_and_keeps_the_data(data: Path) -> None:
     with attach(data) as uri:
         took = time.monotonic() - began
         assert ask(uri, "SELECT answer FROM kept") == 42
-    assert took < 2  # 0.05 s on an idle machine
+    assert took < 6  # 0.05 s on an idle machine
 
 
 def test_only_the_last_to_leave_stops_it(data: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.api.test_events import CLOUD_EVENTS, FEED, LINES
 from tests.api.test_table_defs import create, path
+from tests.conftest import sized
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +88,9 @@ async def tables(client: AsyncClient) -> list[dict[str, Any]]:
 
 
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(25, 100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(wanted=filters, plan=steps)
 async def test_any_steps_join_to_the_plain_list(

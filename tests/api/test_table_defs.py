@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from api.edge import SMALLEST
 from domain.values import DEFAULT_SETTINGS, merge_patch
 from tests.api.conftest import WORKSPACE, Service
+from tests.conftest import sized
 
 pytestmark = pytest.mark.anyio
 
@@ -457,7 +458,9 @@ _facets = {
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(20, 60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     new=st.fixed_dictionaries({"name": _text(30)}, optional=_facets),

@@ -16,6 +16,7 @@ from domain.errors import DomainError
 from domain.table_def import TableDef
 from domain.workspace import Workspace
 from tests.application.following import ALL, PURCHASING, SALES, Place, World
+from tests.conftest import sized
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +119,9 @@ async def nothing_was_deleted_twice_for_one_cause(world: World) -> None:
     assert not deletions or max(deletions.values()) == 1
 
 
-@settings(max_examples=60, phases=[Phase.generate, Phase.shrink])  # explaining takes minutes
+@settings(  # explaining takes minutes
+    max_examples=sized(30, 60), phases=[Phase.generate, Phase.shrink]
+)
 @given(st.lists(STEPS, min_size=1, max_size=10))
 async def test_whatever_happens_exactly_what_people_deleted_is_deleted_in_the_end(
     steps: list[Step],

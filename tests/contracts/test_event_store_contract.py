@@ -16,6 +16,7 @@ from application.event_store.in_memory import InMemoryEventStore
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.store import Append, EventStore, Receipt
 from domain.base import replay
+from tests.conftest import sized
 from tests.contracts.commands import command, creation, key, new_table, rename
 from tests.contracts.stores import at_once, everything, outcome
 
@@ -400,7 +401,9 @@ def _comparable(answer: Receipt | Exception, start: int) -> object:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(20, 60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=st.lists(STEP, min_size=8, max_size=20))
 async def test_postgres_says_what_the_store_in_memory_says(

@@ -70,10 +70,10 @@ async def far_store(proxy: Proxy) -> AsyncIterator[PostgresEventStore]:
 
 @pytest.fixture
 async def hasty_store(any_database: str) -> AsyncIterator[PostgresEventStore]:
-    """A store that waits 0.2 s for a lock instead of two."""
+    """A store that waits a second for a lock instead of two."""
     conninfo = as_role(any_database, API_ROLE)
     options = conninfo_to_dict(conninfo)["options"]
-    hasty = make_conninfo(conninfo, options=f"{options} -c lock_timeout=200ms")
+    hasty = make_conninfo(conninfo, options=f"{options} -c lock_timeout=1s")
     store = PostgresEventStore(hasty)
     yield store
     await store.close()
@@ -184,7 +184,7 @@ async def test_no_database_is_unavailable_soon(tmp_path: Any) -> None:
     started = time.monotonic()
     answers = await outcomes(store, [creation(uuid4()) for _ in range(20)])
     assert {type(answer) for answer in answers} == {StoreUnavailable}
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10, "not one after the other"
 
 
 async def test_a_lock_that_others_hold_fails_the_whole_queue_at_once(
@@ -197,7 +197,7 @@ async def test_a_lock_that_others_hold_fails_the_whole_queue_at_once(
     behind = [asyncio.create_task(hasty_store.append(creation(uuid4()))) for _ in range(50)]
     answers = await asyncio.gather(first, *behind, return_exceptions=True)
     assert {type(answer) for answer in answers} == {AppendBusy}
-    assert 0.2 <= time.monotonic() - started < 0.39
+    assert 1 <= time.monotonic() - started < 1.95, "nobody waits for the lock after the first"
     owner.execute(UNLOCK)
     assert (await hasty_store.append(creation(uuid4()))).position == 1
 
@@ -260,7 +260,7 @@ async def test_a_batch_that_is_retried_singly_does_not_wait_for_the_lock_again_a
     started = time.monotonic()
     answers = await outcomes(hasty_store, [breaking, *(creation(uuid4()) for _ in range(50))])
     assert all(isinstance(answer, Fault) for answer in answers)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10, "50 waits would take as many seconds"
     owner.execute(UNLOCK)
 
 

@@ -1,5 +1,6 @@
 """Data folders in which the demo was served before, and databases in which nothing was."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,11 +17,18 @@ from tests.journeys.processes import Serve
 
 @pytest.fixture(scope="session")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder in which the demo was served before; to be copied."""
-    data = tmp_path_factory.mktemp("used") / "data"
-    with Serve(data, "--demo") as service:
-        service.end()
-    return data
+    """A data folder in which the demo was served before; to be copied; one for all workers."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if is_worker else base
+    with (common / "used.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (common / "used").exists():
+            data = tmp_path_factory.mktemp("new") / "data"
+            with Serve(data, "--demo") as service:
+                service.end()
+            data.rename(common / "used")
+    return common / "used"
 
 
 @pytest.fixture

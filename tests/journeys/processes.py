@@ -19,6 +19,7 @@ from api.embedded_postgres import attach
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-P", "-m", "api")
+SOON = 25.0  # seconds, on a busy machine
 KEPT = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "LC_ALL", "TMPDIR")
 
 
@@ -38,7 +39,7 @@ def run(data: Path, *arguments: str, **settings: object) -> subprocess.Completed
         cwd="/",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 
@@ -138,7 +139,7 @@ class Serve:
 
     def client(self) -> httpx.Client:
         headers = {"Authorization": f"Bearer {self.key}"}
-        return httpx.Client(base_url=self.address, headers=headers, timeout=10)
+        return httpx.Client(base_url=self.address, headers=headers, timeout=30)
 
     def children(self, kind: str = "") -> list[int]:
         """The processes below it whose command line contains `kind`."""
@@ -149,12 +150,13 @@ class Serve:
         return int((self.data / "cluster/postmaster.pid").read_text().split()[0])
 
     def end(self, number: int = signal.SIGTERM) -> float:
-        """Tell it to end; fails unless all of its processes are gone within ten seconds."""
+        """Tell it to end; fails unless all of its processes are gone soon."""
         all_of_it = [self.process.pid, *self.children()]
         started = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(10)
-        until(lambda: not any(map(alive, all_of_it)), 10 - (time.monotonic() - started), "all gone")
+        self.process.wait(SOON)
+        left = SOON - (time.monotonic() - started)
+        until(lambda: not any(map(alive, all_of_it)), left, "all gone")
         return time.monotonic() - started
 
     def __enter__(self) -> "Serve":

@@ -52,7 +52,7 @@ class Publisher:
         return len([line for line in self.log.read_text().splitlines() if text in line])
 
     def at_work(self) -> "Publisher":
-        until(lambda: self.said("publishes what is above"), 15, "it publishes")
+        until(lambda: self.said("publishes what is above"), 45, "it publishes")
         return self
 
     def kill(self) -> None:
@@ -62,7 +62,7 @@ class Publisher:
     def end(self) -> int:
         """Tell it to end, which takes a few seconds at most; its status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(5)
+        return self.process.wait(15)
 
     def __enter__(self) -> "Publisher":
         return self
@@ -175,7 +175,7 @@ def check(database: str, messages: Sequence[Msg]) -> None:
         assert json.loads(message.data) == cloud_event(UUID(str(company)), row)
 
 
-def complete(database: str, server: NatsServer, timeout: float = 30) -> None:
+def complete(database: str, server: NatsServer, timeout: float = 60) -> None:
     """Wait until all is published; check it."""
     wanted = head(database)
     assert wanted

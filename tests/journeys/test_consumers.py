@@ -15,10 +15,11 @@ from typing import Any
 
 import httpx
 
+from tests.conftest import sized
 from tests.journeys.processes import Serve
 
 SEED = 20261122
-READERS, WRITERS, TABLES, EVENTS = 8, 4, 24, 600
+READERS, WRITERS, TABLES, EVENTS = 8, 4, 24, sized(264, 600)
 LEASE = 1  # seconds
 COPY = "/api/consumers/copy"
 
@@ -199,7 +200,7 @@ def test_whatever_readers_do_each_event_is_dealt_with_in_the_order_of_its_table(
             reading = asyncio.create_task(at_once(READERS, run.read, SEED))
             await asyncio.gather(*(run.create(number) for number in range(TABLES)))
             await at_once(WRITERS, run.write, SEED + 1)
-            await asyncio.wait_for(run.finish(), 20)
+            await asyncio.wait_for(run.finish(), 60)
             await reading
             return run
 

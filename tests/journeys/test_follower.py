@@ -1,6 +1,6 @@
 """Whoever follows the feed has the same tables as the service, although they are killed often.
 
-`DYNAMIC_TABLES_TEST_FOLLOWER_EVENTS=50000` and `-o log_cli=true`: the long form, with its figures.
+`DYNAMIC_TABLES_TEST_FOLLOWER_EVENTS=50000` and `-o log_cli=true`: a longer form, with its figures.
 """
 
 import logging
@@ -28,12 +28,13 @@ import pytest
 from api.demo import COMPANY, PRODUCT, SALES
 from api.embedded_postgres import attach
 from examples.follower import canonical
+from tests.conftest import sized
 from tests.journeys.processes import ROOT, Serve, until
 
-EVENTS = int(os.environ.get("DYNAMIC_TABLES_TEST_FOLLOWER_EVENTS", "3000"))
-KILLS = 20
+EVENTS = int(os.environ.get("DYNAMIC_TABLES_TEST_FOLLOWER_EVENTS", sized("1000", "3000")))
+KILLS = sized(10, 20)
 WRITERS = 8
-AT_LEAST = 6.0  # seconds that the writers take, so that each follower gets to its work
+AT_LEAST = sized(4.0, 6.0)  # seconds that the writers take, so that each follower gets to its work
 UNDERSTOOD = {200, 201, 204, 404, 409, 410}  # others were faster: deleted, purged, or took the slug
 LATER = """
 INSERT INTO event_store.events (position, company_id, originator_id, originator_version, topic,
@@ -293,7 +294,7 @@ def test_killed_at_random_each_event_takes_effect_once(data: Path, tmp_path: Pat
             wrote = time.monotonic() - started
             events, position = feed(service)
             assert events >= EVENTS
-            until(lambda: copy.state("events") == events, 10, "the copy has all there is")
+            until(lambda: copy.state("events") == events, 30, "the copy has all there is")
         finally:
             copy.kill()
         done = time.monotonic() - started
@@ -381,10 +382,10 @@ def test_it_waits_for_a_service_that_is_not_there_yet_starts_again_or_has_had_en
     copy = Copy(tmp_path, f"http://127.0.0.1:{port}", (data / "api-key").read_text())
     copy.start()
     try:
-        until(lambda: "refused. Trying again in" in copy.log.read_text(), 5, "it cannot reach it")
+        until(lambda: "refused. Trying again in" in copy.log.read_text(), 15, "it cannot reach it")
         with Serve(data, "--demo", port=port) as service:
             create(service, "First")
-            until(lambda: copy.state("events") == 8, 10, "it has the first")
+            until(lambda: copy.state("events") == 8, 30, "it has the first")
             with service.client() as client:
                 new = {"label": "W", "role": "editor"}
                 other = client.post("/api/keys", json=new).raise_for_status().json()["key"]
@@ -392,12 +393,12 @@ def test_it_waits_for_a_service_that_is_not_there_yet_starts_again_or_has_had_en
         with Serve(data, "--demo", port=port, **limits) as service:
             service.key = other
             create(service, "Second")
-            until(lambda: "Second" in copy.names(), 10, "it goes on where it was")
+            until(lambda: "Second" in copy.names(), 30, "it goes on where it was")
             create(service, "Third")
-            until(lambda: "429 Nothing was done." in copy.log.read_text(), 5, "it asks too often")
+            until(lambda: "429 Nothing was done." in copy.log.read_text(), 15, "it asks too often")
             time.sleep(1)  # we too
             create(service, "Fourth")
-            until(lambda: copy.state("events") == 11, 10, "it goes on where it was")
+            until(lambda: copy.state("events") == 11, 30, "it goes on where it was")
             assert copy.names() >= {"First", "Second", "Third", "Fourth"}
     finally:
         copy.kill()

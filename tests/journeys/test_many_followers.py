@@ -25,12 +25,12 @@ from tests.streams import Stream
 
 pytestmark = pytest.mark.anyio
 
-STALLED = sized(150, 2_000)
+STALLED = sized(60, 2_000)
 PATIENCE = 2.0  # seconds of the process
-BEFORE, MEANWHILE, SIZE = 100, 200, 2_000  # events, and characters in each
+BEFORE, MEANWHILE, SIZE = sized(60, 100), sized(150, 200), 2_000  # events, and characters in each
 EACH = 400_000  # bytes of memory that one who does not read may cost
 READ = 3  # events that one takes before it reads no more
-FOLLOWING = 100  # who stream, as many who poll, and as many who read
+FOLLOWING = sized(50, 100)  # who stream, as many who poll, and as many who read
 IDS = re.compile(rb"id: (\d+)\nevent: [^\n]+\ndata: [^\n]+\n\n")
 POSITIONS = "SELECT position FROM event_store.events WHERE company_id = %s ORDER BY position"
 
@@ -93,7 +93,7 @@ async def cut_off(api: Worker) -> int:
         peak = max(peak, api.process.memory_info().rss)
         return len(api.process.net_connections("tcp")) == 1  # on which it listens
 
-    await eventually(over, PATIENCE + 20)
+    await eventually(over, PATIENCE + 60)
     return peak
 
 
@@ -138,20 +138,20 @@ async def test_many_who_wait_hold_no_connection_and_nobody_else_up(
 ) -> None:
     await write(store, api.company, 1, 1)
     async with api.client() as client, opened(api, FOLLOWING) as streams:
-        params = {"after": "head", "wait": "20"}
+        params = {"after": "head", "wait": "30"}
         polls = [
             asyncio.create_task(client.get("/api/events", params=params)) for _ in range(FOLLOWING)
         ]
         answers = await asyncio.gather(*(timed(client) for _ in range(FOLLOWING)))
         assert {status for status, _ in answers} <= {200, 503}
         assert Counter(status for status, _ in answers)[200] > FOLLOWING / 2
-        assert max(seconds for _, seconds in answers) < 3
+        assert max(seconds for _, seconds in answers) < 10
         assert not any(poll.done() for poll in polls)
         assert connections(database) < 20
         started = time.monotonic()
         created = await client.post("/api/tables", json={"name": "Seen by all"})
         told = await asyncio.gather(*polls, *(stream.block() for stream in streams))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
         position = created.headers["event-position"]
         assert {one.headers["feed-position"] for one in told[:FOLLOWING]} == {position}
         assert {one["id"] for one in told[FOLLOWING:]} == {position}

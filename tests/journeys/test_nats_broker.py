@@ -12,7 +12,7 @@ import pytest
 from api.nats_broker import NatsBroker, connected
 from api.roles import PROJECTOR_ROLE, as_role
 from application.publisher import BrokerUnavailable, Displaced, Emptied, Message, Place, Publisher
-from tests.conftest import eventually
+from tests.conftest import eventually, sized
 from tests.journeys.nats_server import STREAM, NatsServer
 from tests.journeys.publishing import check, head, places, writers
 
@@ -148,7 +148,7 @@ async def test_a_broken_connection_is_noticed_at_once(server: NatsServer) -> Non
         started = time.monotonic()
         with pytest.raises(BrokerUnavailable):
             await broker.publish(events(1, 1000))
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("window", [WINDOW, 120])
@@ -162,13 +162,13 @@ async def test_two_publishers_that_do_not_know_of_each_other_are_harmless(
         asyncio.create_task(Publisher(name, conninfo, connect).run()) for name in ("one", "other")
     ]
     with writers(database):
-        await asyncio.sleep(4)
+        await asyncio.sleep(sized(2, 4))
     wanted = head(database)
 
     async def all_there() -> bool:
         return (await asyncio.to_thread(server.state)).messages >= wanted
 
-    await eventually(all_there, 20, "all is published")
+    await eventually(all_there, 60, "all is published")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

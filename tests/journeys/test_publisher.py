@@ -72,11 +72,13 @@ def test_what_happens_is_published_at_once(
     with Publisher(tmp_path, database, server).at_work() as publisher:
         write(database)
         complete(database, server)
-        started = time.monotonic()
-        for _ in range(5):
+        took = []
+        for _ in range(8):
+            started = time.monotonic()
             write(database, tables=1)
             complete(database, server)
-        assert time.monotonic() - started < 3, "woken, not polled"
+            took.append(time.monotonic() - started)
+        assert min(took[1:]) < 0.7, "woken, not polled each second"
         assert publisher.end() == 0
 
 
@@ -86,11 +88,11 @@ def test_a_publisher_killed_at_random_leaves_no_gap_and_nothing_twice(
     write(database)
     with Publisher(tmp_path, database, server).at_work() as publisher:
         with writers(database):
-            for kill in range(1, 1 + sized(4, 10)):
+            for kill in range(1, 1 + sized(3, 10)):
                 time.sleep(random.random() * 0.5)
                 publisher.kill()
                 publisher.start()
-                until(lambda kill=kill: publisher.said("what is above") > kill, 15, "back again")
+                until(lambda kill=kill: publisher.said("what is above") > kill, 45, "back again")
         complete(database, server)
 
 
@@ -100,13 +102,13 @@ def test_a_nats_server_killed_at_random_gets_what_it_lacks(
     write(database)
     with Publisher(tmp_path, database, server).at_work() as publisher:
         with writers(database):
-            for kill in range(1, 1 + sized(2, 5)):
+            for kill in range(1, 1 + sized(1, 5)):
                 time.sleep(0.2 + random.random())
                 server.kill()
-                until(lambda kill=kill: publisher.said("starts again") >= 1, 15, "it noticed")
+                until(lambda kill=kill: publisher.said("starts again") >= 1, 45, "it noticed")
                 time.sleep(random.random())
                 server.start()
-                until(lambda kill=kill: publisher.said("what is above") > kill, 15, "back again")
+                until(lambda kill=kill: publisher.said("what is above") > kill, 45, "back again")
         complete(database, server)
         assert publisher.end() == 0
 
@@ -117,10 +119,10 @@ def test_ended_connections_of_the_database_are_opened_again(
     write(database)
     with Publisher(tmp_path, database, server).at_work() as publisher:
         with writers(database), psycopg.connect(database, autocommit=True) as owner:
-            for end in range(1, 4):
+            for end in range(1, 1 + sized(2, 3)):
                 time.sleep(random.random())
                 assert owner.execute(TERMINATE).fetchone() == (1,)
-                until(lambda end=end: publisher.said("what is above") > end, 15, "back again")
+                until(lambda end=end: publisher.said("what is above") > end, 45, "back again")
         complete(database, server)
         assert publisher.said("starts again: ") >= 1
 
@@ -131,12 +133,12 @@ def test_a_killed_database_is_waited_for(tmp_path: Path, server: NatsServer) -> 
         assert run(data, "migrate").returncode == 0
         with Publisher(tmp_path, url, server).at_work() as publisher:
             with writers(url):
-                until(lambda: server.state().messages > 100, 10, "under way")
+                until(lambda: server.state().messages > 100, 30, "under way")
                 postmaster = int((data / "cluster/postmaster.pid").read_text().split()[0])
                 os.kill(postmaster, signal.SIGKILL)
-                until(lambda: publisher.said("starts again"), 10, "it noticed")
+                until(lambda: publisher.said("starts again"), 30, "it noticed")
                 assert revive(data, url)
-                until(lambda: publisher.said("what is above") > 1, 15, "back again")
+                until(lambda: publisher.said("what is above") > 1, 45, "back again")
             complete(url, server)
             assert publisher.end() == 0
 
@@ -258,7 +260,7 @@ def test_it_waits_for_a_server_that_is_away_and_ends_when_told_to(
     assert refused.returncode == 1
     assert "Error: NATS: " in refused.stderr
     with Publisher(tmp_path, database, server) as publisher:
-        until(lambda: publisher.said("starts again: NATS: "), 10, "it tries")
+        until(lambda: publisher.said("starts again: NATS: "), 30, "it tries")
         assert publisher.end() == 0
         publisher.start()
         server.start()
@@ -270,7 +272,7 @@ def test_the_password_is_used_and_not_told(tmp_path: Path, database: str) -> Non
     server = NatsServer(tmp_path / "jetstream", "ada:p4ssw%C3%B6rd")
     try:
         with Publisher(tmp_path, database, server).at_work() as publisher:
-            until(lambda: publisher.said("above position 0"), 10, "it publishes")
+            until(lambda: publisher.said("above position 0"), 30, "it publishes")
         assert "p4ssw" not in publisher.log.read_text()
         server.url = server.url.replace("p4ssw", "another")
         refused = publish(tmp_path, database, server)

@@ -63,32 +63,38 @@ def test_from_nothing_to_a_curl_that_lists_tables(tmp_path: Path) -> None:
             assert second.get(link).status_code == 401
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_the_next_start_has_the_same_key_and_ends_when_told(
-    used: Path, data: Path, number: int
+def test_the_next_start_has_the_same_key_and_tables_and_ends_when_told(
+    used: Path, data: Path
 ) -> None:
-    with Serve(data, "--demo") as service:
-        assert f"{service.key}\n" == (used / "api-key").read_text()
-        assert len(service.children()) > 2
-        assert service.end(number) < 10
-        assert service.log.read_text().endswith(ENDED_ORDERLY)
-        assert service.process.returncode == 0
+    left = DEMO - {"Customers"}
+    for number, before in ((signal.SIGINT, DEMO), (signal.SIGTERM, left), (signal.SIGHUP, left)):
+        with Serve(data, "--demo") as service, service.client() as client:
+            assert f"{service.key}\n" == (used / "api-key").read_text()
+            assert names(service) == before
+            for row in client.get("/api/tables").json()["items"]:
+                if row["name"] == "Customers":  # which no start makes again
+                    client.delete(f"/api/tables/{row['id']}").raise_for_status()
+                    client.post(f"/api/tables/{row['id']}/purge").raise_for_status()
+            assert len(service.children()) > 2
+            service.end(number)
+            assert service.log.read_text().endswith(ENDED_ORDERLY)
+            assert service.process.returncode == 0
 
 
-def test_an_impatient_person_may_press_ctrl_c_often(data: Path) -> None:
-    with Serve(data) as service:
+def test_the_log_level_holds_in_all_processes_and_ctrl_c_may_be_pressed_often(data: Path) -> None:
+    with Serve(data, log_level="WARNING") as service:
         all_of_it = service.children()
         while service.process.poll() is None:
             service.process.send_signal(signal.SIGINT)
             time.sleep(0.05)
         assert not any(map(alive, all_of_it))
-        assert service.log.read_text().endswith(ENDED_ORDERLY)
+        assert service.log.read_text() == ENDED_ORDERLY
 
 
 def test_ctrl_c_before_it_is_ready_leaves_nothing_behind(tmp_path: Path) -> None:
     service = Serve(tmp_path / "data", "--demo")
     try:
-        until((service.data / "postgres.log").exists, 10, "it creates its database")
+        until((service.data / "postgres.log").exists, 30, "it creates its database")
         service.end(signal.SIGINT)
         assert service.log.read_text() == ENDED_ORDERLY
     finally:
@@ -102,13 +108,13 @@ def test_a_request_under_way_is_answered_and_an_idle_connection_does_not_hold_it
         with psycopg.connect(url) as busy, ThreadPoolExecutor() as threads:
             busy.execute("SELECT pg_advisory_lock(hashtextextended('event_store.append', 0))")
             answer = threads.submit(client.post, "/api/tables", json={"name": "Last"})
-            until(lambda: busy.execute(WAITING).fetchone() == (1,), 5, "it waits for the lock")
+            until(lambda: busy.execute(WAITING).fetchone() == (1,), 15, "it waits for the lock")
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             assert not answer.done()
             busy.close()
             assert answer.result().status_code == 201
-        service.process.wait(5)  # although the client keeps its connection open
+        service.process.wait(15)  # although the client keeps its connection open
         with psycopg.connect(url) as connection:
             assert connection.execute(
                 "SELECT max(position) FROM event_store.events"
@@ -124,7 +130,7 @@ def test_when_it_is_killed_its_processes_end_and_the_next_start_finds_the_databa
         assert len(others) == 2
         first.process.kill()
         first.process.wait()
-        until(lambda: not any(map(alive, others)), 10, "its processes end")
+        until(lambda: not any(map(alive, others)), 30, "its processes end")
         assert alive(postmaster)
         with Serve(data, "--demo") as second:
             assert second.postmaster() == postmaster
@@ -137,7 +143,7 @@ def test_when_it_is_killed_its_processes_end_and_the_next_start_finds_the_databa
 def test_a_killed_worker_is_replaced(service: Serve) -> None:
     [worker] = service.children("-m api worker")
     os.kill(worker, signal.SIGKILL)
-    assert until(lambda: service.children("-m api worker") not in ([], [worker]), 5, "another") < 5
+    until(lambda: service.children("-m api worker") not in ([], [worker]), 15, "another")
     assert names(service) >= DEMO
 
 
@@ -147,7 +153,7 @@ def test_a_killed_projector_is_replaced_and_catches_up(service: Serve) -> None:
     with service.client() as client:
         created = client.post("/api/tables", json={"name": "While it was away"})
         assert created.status_code == 201
-        until(lambda: "While it was away" in names(service), 5, "it is in the list")
+        until(lambda: "While it was away" in names(service), 15, "it is in the list")
 
 
 def test_a_killed_database_comes_back_by_itself(service: Serve) -> None:
@@ -156,7 +162,7 @@ def test_a_killed_database_comes_back_by_itself(service: Serve) -> None:
     killed_at, seen = time.monotonic(), []
     with service.client() as client:
         while not seen or seen[-1] != 201:
-            assert time.monotonic() - killed_at < 5, seen
+            assert time.monotonic() - killed_at < 15, seen
             answer = client.post("/api/tables", json={"name": "After"})
             seen.append(answer.status_code)
             if answer.status_code == 503:
@@ -164,7 +170,7 @@ def test_a_killed_database_comes_back_by_itself(service: Serve) -> None:
             time.sleep(0.05)
     assert set(seen) <= {201, 503}
     assert service.postmaster() != postmaster
-    left = 5 - (time.monotonic() - killed_at)
+    left = 20 - (time.monotonic() - killed_at)
     until(lambda: shows(service, {"After"}), left, "the read model catches up")
 
 
@@ -172,19 +178,13 @@ def test_a_database_that_dies_with_a_worker_comes_back_with_it(service: Serve) -
     [worker] = service.children("-m api worker")
     os.kill(service.postmaster(), signal.SIGKILL)
     os.kill(worker, signal.SIGKILL)
-    until(lambda: shows(service, DEMO), 8, "it serves again")
+    until(lambda: shows(service, DEMO), 25, "it serves again")
 
 
 def test_what_it_logs_is_of_one_format_without_noise(service: Serve) -> None:
     lines = service.log.read_text().splitlines()
     assert [line for line in lines if not LOG_LINE.fullmatch(line)] == []
     assert not any("Started server process" in line or "startup" in line for line in lines)
-
-
-def test_the_log_level_holds_in_all_processes(data: Path) -> None:
-    with Serve(data, log_level="WARNING") as service:
-        service.end()
-        assert service.log.read_text() == ENDED_ORDERLY
 
 
 def test_every_worker_shares_the_port(data: Path) -> None:
@@ -213,17 +213,6 @@ def test_the_console_script_may_be_run_from_a_folder_that_has_an_api_of_its_own(
         service.end()
 
 
-def test_what_became_of_the_demo_tables_is_kept(data: Path) -> None:
-    with Serve(data, "--demo") as first, first.client() as client:
-        for row in client.get("/api/tables").json()["items"]:
-            if row["name"] == "Customers":
-                client.delete(f"/api/tables/{row['id']}").raise_for_status()
-                client.post(f"/api/tables/{row['id']}/purge").raise_for_status()
-        first.end()
-    with Serve(data, "--demo") as second:
-        assert names(second) == DEMO - {"Customers"}
-
-
 def test_commands_work_on_the_running_database(service: Serve) -> None:
     made = run(service.data, "key", "create", "--role", "viewer", "--label", "to look").stdout
     with service.client() as client:
@@ -235,7 +224,7 @@ def test_commands_work_on_the_running_database(service: Serve) -> None:
         time.sleep(1.1)
         assert client.get("/api/tables").status_code == 401
     assert "Rebuilt table_defs to position" in run(service.data, "rebuild", "table_defs").stdout
-    until(lambda: shows(service, DEMO), 5, "the rebuilt read model is served")
+    until(lambda: shows(service, DEMO), 15, "the rebuilt read model is served")
     for command in (("migrate",), ("replay", "--check"), ("project", "--healthy")):
         done = run(service.data, *command)
         assert (done.returncode, done.stderr) == (0, ""), command

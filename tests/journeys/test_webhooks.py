@@ -20,8 +20,8 @@ from standardwebhooks import Webhook
 from tests.conftest import sized
 from tests.journeys.processes import Serve, until
 
-WRITERS, TABLES, RENAMES = 4, 5, 19  # 400 events: a table is made, then renamed
-KILLS = sized(4, 8)
+WRITERS, TABLES, RENAMES = 4, 5, sized(11, 19)  # 400 events at length: made, then renamed
+KILLS = sized(2, 8)
 SEED = 20261122
 
 
@@ -110,9 +110,9 @@ def kill_often(service: Serve, receiver: Receiver, chance: random.Random) -> int
     """
     killed = set[int]()
     for _ in range(KILLS):
-        until(lambda: senders(service) - killed, 10, "it is started again")
+        until(lambda: senders(service) - killed, 30, "it is started again")
         before = receiver.count()
-        until(lambda before=before: receiver.count() > before, 10, f"it goes on, seed {SEED}")
+        until(lambda before=before: receiver.count() > before, 30, f"it goes on, seed {SEED}")
         time.sleep(chance.uniform(0, 0.05))
         for pid in senders(service):
             os.kill(pid, signal.SIGKILL)
@@ -136,11 +136,11 @@ def test_killed_at_random_everything_arrives_in_the_order_of_its_table(data: Pat
         written = {id: of for each in writing for id, of in each.result().items()}
         events = sum(map(len, written.values()))
         assert arrived < events, "it was killed with something left to send"
-        took = until(lambda: receiver.firsts() == written, 15, f"all arrives, seed {SEED}")
-        assert took < 10, "no lease of the dead is waited for"
+        took = until(lambda: receiver.firsts() == written, 60, f"all arrives, seed {SEED}")
+        assert took < 25, "no lease of the dead is waited for"
         assert receiver.count() <= events + 4 * KILLS, "what was under way is repeated, no more"
         where = answer.headers["location"]
-        until(lambda: client.get(where).json()["lag"]["events"] == 0, 3, "nothing is behind")
+        until(lambda: client.get(where).json()["lag"]["events"] == 0, 10, "nothing is behind")
         assert client.get(where).json()["pausedFor"] is None
 
 

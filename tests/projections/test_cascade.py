@@ -31,7 +31,7 @@ from domain.errors import DomainError, UnreadableEvent
 from domain.workspace import Workspace
 from projections.follower import Fenced
 from projections.projector import Projector
-from tests.conftest import eventually
+from tests.conftest import eventually, sized
 from tests.projections.world import World, world_of
 
 pytestmark = pytest.mark.anyio
@@ -356,7 +356,7 @@ async def act(world: World, tables: dict[int, UUID], slot: int, command: tuple[s
 
 
 @settings(
-    max_examples=25,
+    max_examples=sized(12, 25),
     deadline=None,
     derandomize=True,
     database=None,

@@ -14,6 +14,7 @@ from domain.values import DEFAULT_SETTINGS
 from projections.folding import fold, sort_key
 from projections.keyset import State
 from projections.table_def_queries import BY_ID, COUNT, Filter, Sort, by_id_params
+from tests.conftest import sized
 from tests.projections.world import SCHEMA, World
 
 pytestmark = pytest.mark.anyio
@@ -113,7 +114,7 @@ async def pages(world: World, wanted: Filter, limit: int) -> list[list[str]]:
 
 
 @settings(
-    max_examples=120,
+    max_examples=sized(40, 120),
     deadline=None,
     derandomize=True,
     database=None,

@@ -15,6 +15,7 @@ from projections import table_defs
 from projections.check import check
 from projections.rebuild import rebuild
 from projections.table_def_queries import ID_BY_SLUG, IS_PURGED
+from tests.conftest import sized
 from tests.projections.world import PROJECTION, World
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +87,7 @@ async def former_slugs(world: World) -> dict[tuple[UUID, str], UUID]:
 
 
 @settings(
-    max_examples=25,
+    max_examples=sized(12, 25),
     deadline=None,
     derandomize=True,
     database=None,

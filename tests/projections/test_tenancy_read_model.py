@@ -29,6 +29,7 @@ from projections.tenancy_queries import (
     WORKSPACE_BY_ID,
     WORKSPACES,
 )
+from tests.conftest import sized
 from tests.projections.world import World, world_of
 
 pytestmark = pytest.mark.anyio
@@ -105,7 +106,7 @@ async def act(world: World, slot: int, command: tuple[str, Any]) -> None:
 
 
 @settings(
-    max_examples=25,
+    max_examples=sized(12, 25),
     deadline=None,
     derandomize=True,
     database=None,
