@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -28,7 +29,6 @@ from projections.keyset import Page
 
 TABLES = [requires("tables:read")]
 AUDIT = [requires("audit:read")]
-NEXT = timedelta(microseconds=1)
 
 router = APIRouter(
     tags=["history"],
@@ -97,8 +97,10 @@ async def list_audit_events(
         until=await _until(history, query.to),
         text=query.q,
     )
-    rows = await history.of_company(wanted, after(call, query.cursor, wanted), query.limit)
-    return _history(call, headers, rows, query.limit, wanted)
+    # A moment to come is another position at each page: its cursor is for the moment itself.
+    asked = (replace(wanted, after=None, until=None), query.from_, query.to)
+    rows = await history.of_company(wanted, after(call, query.cursor, asked), query.limit)
+    return _history(call, headers, rows, query.limit, asked)
 
 
 @router.get("/api/audit/diff", dependencies=AUDIT, responses=reads(DiffPage, "invalid-cursor"))
@@ -184,7 +186,7 @@ async def _before(history: HistoryReads, point: int | datetime | None) -> int | 
 
 async def _until(history: HistoryReads, point: int | datetime | None) -> int | None:
     if isinstance(point, datetime):
-        return await history.position_before(point + NEXT)
+        return await history.position_until(point)
     return point
 
 

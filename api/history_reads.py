@@ -109,6 +109,11 @@ class HistoryReads:
         rows = await self._pooled(queries.BEFORE, {"moment": moment})
         return int(rows[0][0])
 
+    async def position_until(self, moment: datetime) -> int:
+        """The last position at a moment or before."""
+        rows = await self._pooled(queries.UNTIL, {"moment": moment})
+        return int(rows[0][0])
+
     async def last_position(self, company_id: UUID) -> int:
         """The position of the last thing that happened in a company, 0 = nothing did."""
         rows = await self._fetch(LAST, company_id, {})

@@ -28,6 +28,9 @@ SELECT position FROM {SCHEMA}.versions
  WHERE company_id = %(company_id)s ORDER BY position DESC LIMIT 1
 """  # noqa: S608
 BEFORE = "SELECT event_store.position_before(%(moment)s::timestamptz)"
+UNTIL = """
+SELECT event_store.position_before(%(moment)s::timestamptz + interval '1 microsecond')
+"""
 
 _TABLE = f"{TABLE}::text"
 _STATE = """json_build_object(

@@ -257,6 +257,22 @@ async def test_the_company_s_log_has_every_filter(
     ]
 
 
+async def test_the_company_s_log_goes_on_where_it_was_while_more_happens(
+    client: AsyncClient, orders: Any
+) -> None:
+    for moment in ("2999-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
+        for order in ("newest", "oldest"):
+            until = {"to": moment, "order": order, "limit": 3}
+            log = (await get(client, "/api/audit/events", **until | {"limit": 200}))["items"]
+            first = await get(client, "/api/audit/events", **until)
+            await create(client, name="Others")
+            second = await get(client, "/api/audit/events", **until, cursor=first["nextCursor"])
+            assert first["items"] + second["items"] == log[:6]
+        other = until | {"to": "2998-01-01T00:00:00Z", "cursor": first["nextCursor"]}
+        answer = await client.get("/api/audit/events", params=other)
+        assert_problem(answer, 400, "invalid-cursor")
+
+
 @pytest.mark.parametrize(
     ("q", "found"),
     [
