@@ -1,5 +1,6 @@
 """Reading what happened, and what tables were: at a version, a position, or a moment."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -38,6 +39,7 @@ SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'o
 
 
 NEWEST_VERSION = 2**31 - 1  # and beyond: what a walk from the newest begins at
+APPEND = 0.005  # seconds that one takes
 
 
 class HistoryReads:
@@ -106,13 +108,17 @@ class HistoryReads:
 
     async def position_before(self, moment: datetime) -> int:
         """The last position before a moment."""
-        rows = await self._pooled(queries.BEFORE, {"moment": moment})
-        return int(rows[0][0])
+        await self._over(moment)
+        return int(await self._value(queries.BEFORE, moment))
 
     async def position_until(self, moment: datetime) -> int:
-        """The last position at a moment or before."""
-        rows = await self._pooled(queries.UNTIL, {"moment": moment})
-        return int(rows[0][0])
+        """The last position at a moment or before: once it can be answered.
+
+        Raises:
+            ApiError: `projection-behind`.
+        """
+        await self._over(moment)
+        return await self._shown(await self._value(queries.UNTIL, moment))
 
     async def last_position(self, company_id: UUID) -> int:
         """The position of the last thing that happened in a company, 0 = nothing did."""
@@ -125,16 +131,35 @@ class HistoryReads:
         Raises:
             ApiError: `validation` when it is not over yet, `projection-behind`.
         """
-        moment = point if isinstance(point, datetime) else None
-        [(before, is_past, head)] = await self._pooled(queries.MOMENT, {"moment": moment})
-        position = before if isinstance(point, datetime) else point
-        if is_past is False or position > head:
-            detail = "is still to come" if moment else f"is beyond the last position, {head}"
-            raise invalid([{"pointer": pointer, "in": "query", "code": "future", "detail": detail}])
+        if isinstance(point, datetime):
+            if not await self._over(point):
+                raise _to_come(pointer, "is still to come")
+            return await self._shown(await self._value(queries.UNTIL, point))
+        if point > (head := await self._value(queries.HEAD)):
+            raise _to_come(pointer, f"is beyond the last position, {head}")
+        return await self._shown(point)
+
+    async def _over(self, moment: datetime) -> bool:
+        """Wait until nothing can be recorded at a moment any more; False: it is still to come.
+
+        Raises:
+            ApiError: `projection-behind`.
+        """
+        for _ in range(round(DEFAULT_WAIT / APPEND)):
+            if (is_over := await self._value(queries.OVER, moment)) is not False:
+                return bool(is_over)
+            await asyncio.sleep(APPEND)
+        raise ApiError("projection-behind", "What was recorded then is still being stored.")
+
+    async def _shown(self, position: int) -> int:
         if not await self.progress.reach(position, DEFAULT_WAIT):
             detail = f"The history is at position {self.progress.position}."
             raise ApiError("projection-behind", detail)
-        return int(position)
+        return position
+
+    async def _value(self, query: str, moment: datetime | None = None) -> Any:
+        [(value,)] = await self._pooled(query, {"moment": moment})
+        return value
 
     async def _search(
         self, query: str, company_id: UUID, params: Mapping[str, Any]
@@ -153,6 +178,10 @@ class HistoryReads:
         given = {"defaults": DEFAULTS, "company_id": company_id, "companies": companies(company_id)}
         given |= params
         return await self._pooled(query, given)
+
+
+def _to_come(pointer: str, detail: str) -> ApiError:
+    return invalid([{"pointer": pointer, "in": "query", "code": "future", "detail": detail}])
 
 
 def _in_order(rows: Sequence[TupleRow], order: str) -> Sequence[Row]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient
+from psycopg import AsyncConnection
 
 from api.history_items import sentence
 from domain.recorded import event_classes
@@ -194,6 +195,50 @@ async def test_the_list_as_of_a_moment_is_what_was_shown_then(client: AsyncClien
     answer = await client.get("/api/tables", params={"asOf": moment})
     assert answer.json()["items"] == [table]
     assert "event-position" in answer.headers
+
+
+RENAME = """
+SELECT event_store.append(
+       jsonb_build_array(jsonb_build_object(
+           'command', 0, 'company_id', company_id, 'originator_id', originator_id,
+           'expected_version', 1, 'dry_run', false, 'leaves', false)),
+       jsonb_build_array(jsonb_build_object(
+           'command', 0, 'version', 2, 'topic', 'TableDef.Renamed', 'salt', repeat('00', 16),
+           'event_id', gen_random_uuid(),
+           'state', (convert_from(state, 'UTF8')::jsonb - 'classVersion')
+                    || '{"data": {"name": "Sales"}}')))
+  FROM event_store.events WHERE originator_id = %s
+"""
+
+
+async def test_a_moment_is_answered_when_nothing_can_be_recorded_at_it_any_more(
+    client: AsyncClient, sql: AsyncConnection
+) -> None:
+    table = await create(client, name="Orders")
+    async with sql.transaction():
+        await sql.execute(RENAME, (table["id"],))
+        moment = datetime.now(UTC).isoformat()
+        since = {"from": moment}
+        asked = [
+            asyncio.create_task(get(client, address, **params))
+            for address, params in (
+                (path(table), {"asOf": moment}),
+                ("/api/tables", {"asOf": moment}),
+                ("/api/audit/events", {"to": moment, "limit": 1}),
+                ("/api/audit/events", since),
+                ("/api/audit/diff", since),
+                (f"{path(table)}/diff", {"to": moment}),
+            )
+        ]
+        long_ago = await get(client, "/api/tables", asOf="2026-01-01T00:00:00Z")
+        assert long_ago["items"] == []
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in asked)
+    shown, listed, log, later, differs, diff = await asyncio.gather(*asked)
+    assert (shown["name"], listed["items"]) == ("Sales", [shown])
+    assert log["items"][0]["sentence"] == "renamed *Orders* to *Sales*"
+    assert (later["items"], differs["items"]) == ([], [])
+    assert diff["changes"] == [{"pointer": "/name", "before": "Orders", "after": "Sales"}]
 
 
 @pytest.mark.parametrize(
