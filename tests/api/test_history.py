@@ -318,6 +318,22 @@ async def test_the_company_s_log_goes_on_where_it_was_while_more_happens(
         assert_problem(answer, 400, "invalid-cursor")
 
 
+@pytest.mark.parametrize("part", ["{}/history", "{}/diff", "/api/audit/events"])
+async def test_what_is_projected_meanwhile_is_not_said_to_be_shown(
+    client: AsyncClient, service: Service, part: str
+) -> None:
+    table = await create(client, name="Orders")
+    progress = service.app.state.services.history.progress
+    await progress.reach(await service.head(), 5)
+    shown = progress.position
+    asked = asyncio.create_task(client.get(part.format(path(table))))
+    while not asked.done():
+        await asyncio.sleep(0.001)
+        progress.reached(progress.position + 1)
+    progress.reached(shown)
+    assert int((await asked).headers["event-position"]) == shown
+
+
 @pytest.mark.parametrize(
     ("q", "found"),
     [
