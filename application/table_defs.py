@@ -12,7 +12,7 @@ from application.earlier import Earlier
 from application.errors import AppendBusy, Refused, SlugTaken
 from application.event_store.store import EventStore
 from domain import slugs
-from domain.errors import DeletedThen, InvalidValue
+from domain.errors import DeletedThen, InvalidValue, TablePurged
 from domain.table_def import TableDef
 from domain.table_details import FIELDS, Changes, Copy, Details, Facet
 
@@ -94,7 +94,8 @@ class TableDefs(Application):
         """
         company_id, context = request.context.company_id, request.context
         recorded = await self.store.load(company_id, id)
-        existing(recorded, company_id)
+        if existing(recorded, company_id).erased_at:
+            raise TablePurged
         # History only grows: what it was then stays, whatever happens before the append.
         then = earlier.state(recorded, context.occurred_at)
         try:
