@@ -70,8 +70,8 @@ async def compare_table(
     position = history.progress.position
     start = await _version(call, id, 1 if query.from_ is None else query.from_, "/from")
     end = await _version(call, id, query.to, "/to")
-    if not start and not end:
-        raise NotFound
+    if not start and not end:  # it was not there yet, or never
+        await history.at_version(call.caller.company_id, id, 1)
     compared = {
         "from": start.version if start else 0,
         "to": end.version if end else 0,

@@ -86,6 +86,17 @@ async def test_a_history_tells_all_that_happened_even_of_what_is_gone(
     }  # fmt: skip
 
 
+async def test_an_erasure_tells_of_no_change_that_nobody_can_know(
+    client: AsyncClient, orders: Any
+) -> None:
+    erasing = {"json": {"erase": True}, "headers": {"Reason": "law"}}
+    assert (await client.post(f"{path(orders)}/purge", **erasing)).status_code == 204
+    erased, *before = (await get(client, f"{path(orders)}/history"))["items"]
+    assert (erased["version"], erased["changes"], erased["reason"]) == (8, [], "law")
+    assert erased["sentence"] == "erased all that was recorded of this table"
+    assert [item["version"] for item in before if item["erased"]] == [7, 6, 5, 4, 3, 2, 1]
+
+
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 async def test_a_history_comes_page_by_page_from_either_end(
     client: AsyncClient, orders: Any, order: str
@@ -131,6 +142,9 @@ async def test_two_versions_are_compared(client: AsyncClient, orders: Any) -> No
     ]
     assert (await get(client, address, **{"from": "0", "to": "1"}))["from"] == 0
     assert (await get(client, address, **{"from": "2", "to": "2"}))["changes"] == []
+    nothing = {"from": 0, "to": 0, "changes": []}
+    for point in ("0", "2026-01-01T00:00:00Z"):
+        assert await get(client, address, **{"from": "0", "to": point}) == nothing
     refused = await client.get(address, params={"from": "1", "to": "9"})
     assert_problem(refused, 422, "validation")
     assert refused.json()["errors"][0]["pointer"] == "/to"
