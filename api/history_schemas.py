@@ -49,8 +49,8 @@ class AuditQuery(HistoryQuery):
     q: Annotated[str, AfterValidator(_searchable)] | None = Field(
         None,
         max_length=255,
-        description="The beginnings of words in names, slugs, reasons and what was changed; case"
-        " and accents do not matter.",
+        description="The beginnings of words in names, slugs, reasons, descriptions and settings,"
+        " in the first 200 words of each event; case and accents do not matter.",
         examples=["orders"],
     )
 
