@@ -57,12 +57,13 @@ class HistoryReads:
 
         Raises:
             NotFound: the company never had it.
+            ApiError: `projection-behind`.
         """
         start = NEWEST_VERSION if order == "newest" else 0
         params = {"id": id, "limit": limit, "after": int(after.key) if after else start}
         rows = _in_order(await self._fetch(OF_TABLE[order], company_id, params), order)
         if not rows and after is None:
-            raise NotFound
+            raise self._missing(company_id)
         return rows
 
     async def of_company(self, wanted: Wanted, after: Keyset | None, limit: int) -> Sequence[Row]:
@@ -80,13 +81,16 @@ class HistoryReads:
         Raises:
             NotFound: the company never had it, or it has no such version.
             TablePurged: it was purged then, or what it was has been erased.
+            ApiError: `projection-behind`.
         """
-        return _existing(await self._fetch(AT_VERSION, company_id, {"id": id, "version": version}))
+        rows = await self._fetch(AT_VERSION, company_id, {"id": id, "version": version})
+        return self._existing(company_id, rows)
 
     async def at_position(self, company_id: UUID, id: UUID, position: int) -> PastRow:
         """A table as it was at a position; raises as `at_version`."""
         params = {"id": id, "position": position}
-        return _existing(await self._fetch(AT_POSITION, company_id, params))
+        rows = await self._fetch(AT_POSITION, company_id, params)
+        return self._existing(company_id, rows)
 
     async def list(self, wanted: Filter, position: int, after: Keyset | None, limit: int) -> Page:
         """One page of the list as it was at a position."""
@@ -139,6 +143,18 @@ class HistoryReads:
             raise _to_come(pointer, f"is beyond the last position, {head}")
         return await self._shown(point)
 
+    def _existing(self, company_id: UUID, rows: Sequence[TupleRow]) -> PastRow:
+        if not rows:
+            raise self._missing(company_id)
+        row = PastRow(*rows[0])
+        if row.erased or row.purged_at:
+            raise TablePurged
+        return row
+
+    def _missing(self, company_id: UUID) -> Exception:
+        """Why something is not there: what the company wrote may not be there yet."""
+        return ApiError("projection-behind") if self.progress.behind(company_id) else NotFound()
+
     async def _over(self, moment: datetime) -> bool:
         """Wait until nothing can be recorded at a moment any more; False: it is still to come.
 
@@ -187,12 +203,3 @@ def _to_come(pointer: str, detail: str) -> ApiError:
 def _in_order(rows: Sequence[TupleRow], order: str) -> Sequence[Row]:
     found = [Row(*row) for row in rows]
     return sorted(found, key=lambda row: row.position, reverse=order == "newest")
-
-
-def _existing(rows: Sequence[TupleRow]) -> PastRow:
-    if not rows:
-        raise NotFound
-    row = PastRow(*rows[0])
-    if row.erased or row.purged_at:
-        raise TablePurged
-    return row

@@ -348,6 +348,25 @@ async def test_what_is_projected_meanwhile_is_not_said_to_be_shown(
     assert int((await asked).headers["event-position"]) == shown
 
 
+async def test_what_is_not_projected_yet_is_not_said_to_be_missing(
+    client: AsyncClient, service: Service, sql: AsyncConnection
+) -> None:
+    old = await create(client, name="Orders")
+    await get(client, f"{path(old)}/history")
+    async with sql.transaction():
+        # Whoever holds the position holds up the projector.
+        await sql.execute("SELECT FROM projections.positions FOR UPDATE")
+        await change(client, old, name="Sales")
+        new = await create(client, name="Others")
+        for address in (
+            f"{path(old)}?version=2", f"{path(old)}/diff?from=1&to=2", f"{path(new)}?version=1",
+            f"{path(new)}/history", f"{path(new)}/diff?from=0",
+        ):  # fmt: skip
+            assert_problem(await client.get(address), 503, "projection-behind")
+    assert (await get(client, f"{path(old)}?version=2"))["name"] == "Sales"
+    assert_problem(await client.get(f"{path(old)}?version=3"), 404, "not-found")
+
+
 @pytest.mark.parametrize(
     ("q", "found"),
     [
