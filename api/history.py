@@ -88,6 +88,8 @@ async def list_audit_events(
 ) -> Response:
     """List what happened in the company: all of it, or what was wanted."""
     history = call.services.history
+    if query.is_backwards:
+        raise _backwards()
     await catch_up(call, history.progress, headers)
     wanted = Wanted(
         company_id=call.caller.company_id,
@@ -185,8 +187,12 @@ async def _end(call: Call, query: DiffQuery, start: int) -> int:
         return max(start, await history.last_position(call.caller.company_id))
     end = await history.position_at(query.to, "/to")
     if end < start:
-        raise _refused("/to", "out-of-order", "must not be before from")
+        raise _backwards()
     return end
+
+
+def _backwards() -> Exception:
+    return _refused("/to", "out-of-order", "must not be before from")
 
 
 def _refused(pointer: str, code: str, detail: str) -> Exception:

@@ -1,5 +1,6 @@
 """The shapes of requests about what was: histories, comparisons, and points in time."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -53,6 +54,16 @@ class AuditQuery(HistoryQuery):
         " in the first 200 words of each event; case and accents do not matter.",
         examples=["orders"],
     )
+
+    @property
+    def is_backwards(self) -> bool:
+        """Whether nothing can be in the range; a time and a position cannot be compared here."""
+        match self.from_, self.to:
+            case (int(start), int(end)):
+                return start > end
+            case (datetime() as start, datetime() as end):
+                return start > end
+        return False
 
 
 class DiffQuery(CursorQuery):

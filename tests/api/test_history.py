@@ -367,6 +367,19 @@ async def test_what_is_not_projected_yet_is_not_said_to_be_missing(
     assert_problem(await client.get(f"{path(old)}?version=3"), 404, "not-found")
 
 
+@pytest.mark.parametrize("address", ["/api/audit/events", "/api/audit/diff"])
+async def test_a_range_that_ends_before_it_begins_is_no_silence(
+    client: AsyncClient, orders: Any, address: str
+) -> None:
+    [last, *_] = (await get(client, "/api/audit/events"))["items"]
+    [first, *_] = (await get(client, "/api/audit/events", order="oldest"))["items"]
+    for name in ("position", "recordedAt"):
+        answer = await client.get(address, params={"from": last[name], "to": first[name]})
+        [error] = assert_problem(answer, 422, "validation")["errors"]
+        assert (error["pointer"], error["code"]) == ("/to", "out-of-order")
+        assert (await client.get(address, params={"from": last[name], "to": last[name]})).is_success
+
+
 @pytest.mark.parametrize(
     ("q", "found"),
     [
