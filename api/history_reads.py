@@ -39,6 +39,7 @@ SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'o
 
 
 NEWEST_VERSION = 2**31 - 1  # and beyond: what a walk from the newest begins at
+NOTHING_THEN = "There was nothing under this id then, or no such version."
 APPEND = 0.005  # seconds that one takes
 
 
@@ -145,15 +146,15 @@ class HistoryReads:
 
     def _existing(self, company_id: UUID, rows: Sequence[TupleRow]) -> PastRow:
         if not rows:
-            raise self._missing(company_id)
+            raise self._missing(company_id, NOTHING_THEN)
         row = PastRow(*rows[0])
         if row.erased or row.purged_at:
             raise TablePurged
         return row
 
-    def _missing(self, company_id: UUID) -> Exception:
+    def _missing(self, company_id: UUID, *why: str) -> Exception:
         """Why something is not there: what the company wrote may not be there yet."""
-        return ApiError("projection-behind") if self.progress.behind(company_id) else NotFound()
+        return ApiError("projection-behind") if self.progress.behind(company_id) else NotFound(*why)
 
     async def _over(self, moment: datetime) -> bool:
         """Wait until nothing can be recorded at a moment any more; False: it is still to come.
