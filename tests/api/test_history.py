@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 
 from api.history_items import sentence
 from domain.recorded import event_classes
+from projections.history_queries import SCHEMA
 from projections.table_def_queries import Sort
 from tests.api.conftest import WORKSPACE, Service
 from tests.api.test_table_defs import assert_problem, create, path
@@ -214,6 +215,9 @@ async def test_the_list_as_of_a_moment_is_what_was_shown_then(client: AsyncClien
     assert "event-position" in answer.headers
 
 
+WAITING = f"""
+SELECT count(*) FROM pg_locks WHERE relation = '{SCHEMA}.versions'::regclass AND NOT granted
+"""
 RENAME = """
 SELECT event_store.append(
        jsonb_build_array(jsonb_build_object(
@@ -337,17 +341,20 @@ async def test_the_company_s_log_goes_on_where_it_was_while_more_happens(
 
 @pytest.mark.parametrize("part", ["{}/history", "{}/diff", "/api/audit/events"])
 async def test_what_is_projected_meanwhile_is_not_said_to_be_shown(
-    client: AsyncClient, service: Service, part: str
+    client: AsyncClient, service: Service, sql: AsyncConnection, part: str
 ) -> None:
     table = await create(client, name="Orders")
     progress = service.app.state.services.history.progress
     await progress.reach(await service.head(), 5)
     shown = progress.position
-    asked = asyncio.create_task(client.get(part.format(path(table))))
-    while not asked.done():
-        await asyncio.sleep(0.001)
-        progress.reached(progress.position + 1)
-    progress.reached(shown)
+    async with sql.transaction():
+        await sql.execute(f"LOCK TABLE {SCHEMA}.versions".encode())
+        asked = asyncio.create_task(client.get(part.format(path(table))))
+        for _ in range(100):
+            if await (await sql.execute(WAITING.encode())).fetchone() == (1,):
+                break
+            await asyncio.sleep(0.01)
+        progress.reached(shown + 1)
     assert int((await asked).headers["event-position"]) == shown
 
 
