@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from api.answers import reads
 from api.endpoint import Call, Endpoint
 from api.errors import invalid
-from api.history_items import Row, item, table_changes
+from api.history_items import item, table_changes
 from api.history_reads import HistoryReads
 from api.history_schemas import AuditQuery, DiffQuery, HistoryQuery, TableDiffQuery
 from api.history_views import DiffPage, HistoryPage, TableDiff
@@ -28,7 +29,6 @@ from projections.keyset import Page
 
 TABLES = [requires("tables:read")]
 AUDIT = [requires("audit:read")]
-NEXT = timedelta(microseconds=1)
 
 router = APIRouter(
     tags=["history"],
@@ -50,8 +50,10 @@ async def list_table_history(
     await catch_up(call, history.progress, headers)
     wanted = ("history", company_id, id, query.order)
     start = after(call, query.cursor, wanted)
+    shown = history.progress.position  # before it is asked: what comes meanwhile may not be in it
     rows = await history.of_table(company_id, id, query.order, start, query.limit)
-    return _history(call, headers, rows, query.limit, wanted, by_version=True)
+    page = _page([item(row) for row in rows], query.limit, [row.version for row in rows], shown)
+    return page_answer(call, headers, page, wanted)
 
 
 @router.get("/api/tables/{id}/diff", dependencies=TABLES,
@@ -65,18 +67,18 @@ async def compare_table(
     """Tell what differs between two versions of a table, or two times."""
     history = call.services.history
     await catch_up(call, history.progress, headers)
+    position = history.progress.position
     start = await _version(call, id, 1 if query.from_ is None else query.from_, "/from")
     end = await _version(call, id, query.to, "/to")
-    if not start and not end:
-        raise NotFound
-    shown = {
+    if not start and not end:  # it was not there yet, or never
+        await history.at_version(call.caller.company_id, id, 1)
+    compared = {
         "from": start.version if start else 0,
         "to": end.version if end else 0,
         "changes": table_changes(start.state if start else None, end.state if end else None),
     }
-    body = to_json(shown)
-    position = str(history.progress.position)
-    return unless_known(headers, body, {"ETag": etag(body), "Event-Position": position})
+    body = to_json(compared)
+    return unless_known(headers, body, {"ETag": etag(body), "Event-Position": str(position)})
 
 
 @router.get("/api/audit/events", dependencies=AUDIT,
@@ -86,6 +88,8 @@ async def list_audit_events(
 ) -> Response:
     """List what happened in the company: all of it, or what was wanted."""
     history = call.services.history
+    if query.is_backwards:
+        raise _backwards()
     await catch_up(call, history.progress, headers)
     wanted = Wanted(
         company_id=call.caller.company_id,
@@ -97,8 +101,12 @@ async def list_audit_events(
         until=await _until(history, query.to),
         text=query.q,
     )
-    rows = await history.of_company(wanted, after(call, query.cursor, wanted), query.limit)
-    return _history(call, headers, rows, query.limit, wanted)
+    # A moment to come is another position at each page: its cursor is for the moment itself.
+    asked = (replace(wanted, after=None, until=None), query.from_, query.to)
+    start, shown = after(call, query.cursor, asked), history.progress.position
+    rows = await history.of_company(wanted, start, query.limit)
+    page = _page([item(row) for row in rows], query.limit, [row.position for row in rows], shown)
+    return page_answer(call, headers, page, asked)
 
 
 @router.get("/api/audit/diff", dependencies=AUDIT, responses=reads(DiffPage, "invalid-cursor"))
@@ -116,21 +124,6 @@ async def compare_company(
     rows = await history.changed(company_id, start, end, beyond, query.limit)
     page = _page([_changed(row) for row in rows], query.limit, [row[1] for row in rows], end, end)
     return page_answer(call, headers, page, wanted, **{"from": str(start), "to": str(end)})
-
-
-def _history(
-    call: Call,
-    headers: ReadHeaders,
-    rows: Sequence[Row],
-    limit: int,
-    wanted: object,
-    by_version: bool = False,
-) -> Response:
-    keys = [row.version if by_version else row.position for row in rows]
-    shown = call.services.history.progress.position
-    return page_answer(
-        call, headers, _page([item(row) for row in rows], limit, keys, shown), wanted
-    )
 
 
 def _page(
@@ -184,7 +177,7 @@ async def _before(history: HistoryReads, point: int | datetime | None) -> int | 
 
 async def _until(history: HistoryReads, point: int | datetime | None) -> int | None:
     if isinstance(point, datetime):
-        return await history.position_before(point + NEXT)
+        return await history.position_until(point)
     return point
 
 
@@ -194,8 +187,12 @@ async def _end(call: Call, query: DiffQuery, start: int) -> int:
         return max(start, await history.last_position(call.caller.company_id))
     end = await history.position_at(query.to, "/to")
     if end < start:
-        raise _refused("/to", "out-of-order", "must not be before from")
+        raise _backwards()
     return end
+
+
+def _backwards() -> Exception:
+    return _refused("/to", "out-of-order", "must not be before from")
 
 
 def _refused(pointer: str, code: str, detail: str) -> Exception:

@@ -63,7 +63,7 @@ def item(row: Row) -> dict[str, Any]:
     if row.erased:
         rest = {"erased": True, "sentence": "happened, and was erased later", "changes": []}
         return shown | dict.fromkeys(_CAUSE) | rest
-    before = _state(noun, row.before) if row.before else FIELDS[noun]
+    before = _state(noun, row.before) if row.before else FIELDS[noun]  # nothing, or erased
     after = _state(noun, row.after)
     return shown | {
         "occurredAt": rfc3339(row.occurred_at),
@@ -74,7 +74,7 @@ def item(row: Row) -> dict[str, Any]:
         "correlationId": row.correlation_id,
         "causationId": row.causation_id and str(row.causation_id),
         "sentence": sentence(row.topic, before, after),
-        "changes": changes(before, after),
+        "changes": changes(before, after) if row.before or row.version == 1 else [],
     }
 
 

@@ -1,5 +1,6 @@
 """Reading what happened, and what tables were: at a version, a position, or a moment."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -38,6 +39,8 @@ SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'o
 
 
 NEWEST_VERSION = 2**31 - 1  # and beyond: what a walk from the newest begins at
+NOTHING_THEN = "There was nothing under this id then, or no such version."
+APPEND = 0.005  # seconds that one takes
 
 
 class HistoryReads:
@@ -55,12 +58,13 @@ class HistoryReads:
 
         Raises:
             NotFound: the company never had it.
+            ApiError: `projection-behind`.
         """
         start = NEWEST_VERSION if order == "newest" else 0
         params = {"id": id, "limit": limit, "after": int(after.key) if after else start}
         rows = _in_order(await self._fetch(OF_TABLE[order], company_id, params), order)
         if not rows and after is None:
-            raise NotFound
+            raise self._missing(company_id)
         return rows
 
     async def of_company(self, wanted: Wanted, after: Keyset | None, limit: int) -> Sequence[Row]:
@@ -78,13 +82,16 @@ class HistoryReads:
         Raises:
             NotFound: the company never had it, or it has no such version.
             TablePurged: it was purged then, or what it was has been erased.
+            ApiError: `projection-behind`.
         """
-        return _existing(await self._fetch(AT_VERSION, company_id, {"id": id, "version": version}))
+        rows = await self._fetch(AT_VERSION, company_id, {"id": id, "version": version})
+        return self._existing(company_id, rows)
 
     async def at_position(self, company_id: UUID, id: UUID, position: int) -> PastRow:
         """A table as it was at a position; raises as `at_version`."""
         params = {"id": id, "position": position}
-        return _existing(await self._fetch(AT_POSITION, company_id, params))
+        rows = await self._fetch(AT_POSITION, company_id, params)
+        return self._existing(company_id, rows)
 
     async def list(self, wanted: Filter, position: int, after: Keyset | None, limit: int) -> Page:
         """One page of the list as it was at a position."""
@@ -106,8 +113,17 @@ class HistoryReads:
 
     async def position_before(self, moment: datetime) -> int:
         """The last position before a moment."""
-        rows = await self._pooled(queries.BEFORE, {"moment": moment})
-        return int(rows[0][0])
+        await self._over(moment)
+        return int(await self._value(queries.BEFORE, moment))
+
+    async def position_until(self, moment: datetime) -> int:
+        """The last position at a moment or before: once it can be answered.
+
+        Raises:
+            ApiError: `projection-behind`.
+        """
+        await self._over(moment)
+        return await self._shown(await self._value(queries.UNTIL, moment))
 
     async def last_position(self, company_id: UUID) -> int:
         """The position of the last thing that happened in a company, 0 = nothing did."""
@@ -120,16 +136,47 @@ class HistoryReads:
         Raises:
             ApiError: `validation` when it is not over yet, `projection-behind`.
         """
-        moment = point if isinstance(point, datetime) else None
-        [(before, is_past, head)] = await self._pooled(queries.MOMENT, {"moment": moment})
-        position = before if isinstance(point, datetime) else point
-        if is_past is False or position > head:
-            detail = "is still to come" if moment else f"is beyond the last position, {head}"
-            raise invalid([{"pointer": pointer, "in": "query", "code": "future", "detail": detail}])
+        if isinstance(point, datetime):
+            if not await self._over(point):
+                raise _to_come(pointer, "is still to come")
+            return await self._shown(await self._value(queries.UNTIL, point))
+        if point > (head := await self._value(queries.HEAD)):
+            raise _to_come(pointer, f"is beyond the last position, {head}")
+        return await self._shown(point)
+
+    def _existing(self, company_id: UUID, rows: Sequence[TupleRow]) -> PastRow:
+        if not rows:
+            raise self._missing(company_id, NOTHING_THEN)
+        row = PastRow(*rows[0])
+        if row.erased or row.purged_at:
+            raise TablePurged
+        return row
+
+    def _missing(self, company_id: UUID, *why: str) -> Exception:
+        """Why something is not there: what the company wrote may not be there yet."""
+        return ApiError("projection-behind") if self.progress.behind(company_id) else NotFound(*why)
+
+    async def _over(self, moment: datetime) -> bool:
+        """Wait until nothing can be recorded at a moment any more; False: it is still to come.
+
+        Raises:
+            ApiError: `projection-behind`.
+        """
+        for _ in range(round(DEFAULT_WAIT / APPEND)):
+            if (is_over := await self._value(queries.OVER, moment)) is not False:
+                return bool(is_over)
+            await asyncio.sleep(APPEND)
+        raise ApiError("projection-behind", "What was recorded then is still being stored.")
+
+    async def _shown(self, position: int) -> int:
         if not await self.progress.reach(position, DEFAULT_WAIT):
             detail = f"The history is at position {self.progress.position}."
             raise ApiError("projection-behind", detail)
-        return int(position)
+        return position
+
+    async def _value(self, query: str, moment: datetime | None = None) -> Any:
+        [(value,)] = await self._pooled(query, {"moment": moment})
+        return value
 
     async def _search(
         self, query: str, company_id: UUID, params: Mapping[str, Any]
@@ -150,15 +197,10 @@ class HistoryReads:
         return await self._pooled(query, given)
 
 
+def _to_come(pointer: str, detail: str) -> ApiError:
+    return invalid([{"pointer": pointer, "in": "query", "code": "future", "detail": detail}])
+
+
 def _in_order(rows: Sequence[TupleRow], order: str) -> Sequence[Row]:
     found = [Row(*row) for row in rows]
     return sorted(found, key=lambda row: row.position, reverse=order == "newest")
-
-
-def _existing(rows: Sequence[TupleRow]) -> PastRow:
-    if not rows:
-        raise NotFound
-    row = PastRow(*rows[0])
-    if row.erased or row.purged_at:
-        raise TablePurged
-    return row

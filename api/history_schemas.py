@@ -1,5 +1,6 @@
 """The shapes of requests about what was: histories, comparisons, and points in time."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -49,10 +50,20 @@ class AuditQuery(HistoryQuery):
     q: Annotated[str, AfterValidator(_searchable)] | None = Field(
         None,
         max_length=255,
-        description="The beginnings of words in names, slugs, reasons and what was changed; case"
-        " and accents do not matter.",
+        description="The beginnings of words in names, slugs, reasons, descriptions and settings,"
+        " in the first 200 words of each event; case and accents do not matter.",
         examples=["orders"],
     )
+
+    @property
+    def is_backwards(self) -> bool:
+        """Whether nothing can be in the range; a time and a position cannot be compared here."""
+        match self.from_, self.to:
+            case (int(start), int(end)):
+                return start > end
+            case (datetime() as start, datetime() as end):
+                return start > end
+        return False
 
 
 class DiffQuery(CursorQuery):

@@ -104,7 +104,9 @@ class ChangedTable(BaseModel):
     change: Literal["created", "changed", "deleted"] = Field(
         description="`deleted` are also those purged; one that was restored is `changed`."
     )
-    changes: list[Change]
+    changes: list[Change] = Field(
+        description="Empty when it changed in between, and back; of what was purged, all it had."
+    )
 
 
 class DiffPage(BaseModel):

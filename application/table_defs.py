@@ -12,11 +12,15 @@ from application.earlier import Earlier
 from application.errors import AppendBusy, Refused, SlugTaken
 from application.event_store.store import EventStore
 from domain import slugs
-from domain.errors import DeletedThen, InvalidValue
+from domain.errors import DeletedThen, InvalidValue, TablePurged
 from domain.table_def import TableDef
 from domain.table_details import FIELDS, Changes, Copy, Details, Facet
 
 ROUNDS = 100
+
+
+class _MovedOn(Exception):
+    """More happened to a table since it was looked at."""
 
 
 @dataclass
@@ -92,15 +96,27 @@ class TableDefs(Application):
             InvalidValue: there is nothing to go back to then.
             SlugHeld, and whatever `Application.execute` raises.
         """
+        for _ in range(ROUNDS):
+            with suppress(_MovedOn):
+                return await self._revert(id, request, earlier, facets)
+        raise AppendBusy
+
+    async def _revert(
+        self, id: UUID, request: Request, earlier: Earlier, facets: Collection[Facet]
+    ) -> Outcome:
         company_id, context = request.context.company_id, request.context
         recorded = await self.store.load(company_id, id)
-        existing(recorded, company_id)
-        # History only grows: what it was then stays, whatever happens before the append.
+        if (present := existing(recorded, company_id)).erased_at:
+            raise TablePurged
         then = earlier.state(recorded, context.occurred_at)
+
+        def decide(table: TableDef) -> None:
+            if earlier.as_of and table.version != present.version:
+                raise _MovedOn  # it may have been recorded before that moment
+            table.revert(then, facets, context)
+
         try:
-            return await self._change(
-                id, request, lambda table: table.revert(then, facets, context)
-            )
+            return await self._change(id, request, decide)
         except DeletedThen as error:
             raise InvalidValue(earlier.pointer, "deleted", str(error)) from error
 

@@ -20,10 +20,8 @@ SCHEMA = live_schema(HistoryProjection())
 NEWEST = 2**63 - 1
 
 # Moments and positions have the same order, so that both ends of what was asked for are exact.
-MOMENT = """
-SELECT event_store.position_before(%(moment)s::timestamptz + interval '1 microsecond'),
-       %(moment)s::timestamptz <= clock_timestamp(), event_store.head()
-"""
+OVER = "SELECT event_store.is_over(%(moment)s::timestamptz)"
+HEAD = "SELECT event_store.head()"
 LAST = f"""
 SELECT position FROM {SCHEMA}.versions
  WHERE company_id = %(company_id)s ORDER BY position DESC LIMIT 1

@@ -385,6 +385,23 @@ BEGIN
 END
 $$;
 
+-- Whether nothing can be recorded any more at a moment or before it; NULL: it is still to come. An
+-- append takes its moment before it can be seen: it is over when a later one is seen, or none is
+-- under way.
+CREATE OR REPLACE FUNCTION event_store.is_over(moment timestamptz) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF moment >= clock_timestamp() THEN
+        RETURN NULL;
+    END IF;
+    RETURN coalesce((SELECT e.recorded_at > moment
+                       FROM event_store.events e ORDER BY e.position DESC LIMIT 1), false)
+        OR pg_try_advisory_xact_lock_shared(hashtextextended('event_store.append', 0));
+END
+$$;
+
 -- The table as the event-sourcing library's own recorder names it, for its tools.
 CREATE OR REPLACE VIEW event_store.dynamic_tables_events AS
 SELECT originator_id, originator_version::bigint, topic, state, position AS notification_id
@@ -420,7 +437,8 @@ GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb, integer)
    TO dynamic_tables_api, dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.head() TO dynamic_tables_api, dynamic_tables_projector;
-GRANT EXECUTE ON FUNCTION event_store.position_before(timestamptz) TO dynamic_tables_api;
+GRANT EXECUTE ON FUNCTION event_store.position_before(timestamptz),
+                          event_store.is_over(timestamptz) TO dynamic_tables_api;
 GRANT EXECUTE ON FUNCTION event_store.isolate(regclass, name) TO dynamic_tables_projector;
 
 -- Functions and views that act for all companies belong to the role that may.

@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient
+from psycopg import AsyncConnection
 
 from api.history_items import sentence
 from domain.recorded import event_classes
+from projections.history_queries import SCHEMA
 from projections.table_def_queries import Sort
 from tests.api.conftest import WORKSPACE, Service
 from tests.api.test_table_defs import assert_problem, create, path
@@ -86,6 +88,17 @@ async def test_a_history_tells_all_that_happened_even_of_what_is_gone(
     }  # fmt: skip
 
 
+async def test_an_erasure_tells_of_no_change_that_nobody_can_know(
+    client: AsyncClient, orders: Any
+) -> None:
+    erasing = {"json": {"erase": True}, "headers": {"Reason": "law"}}
+    assert (await client.post(f"{path(orders)}/purge", **erasing)).status_code == 204
+    erased, *before = (await get(client, f"{path(orders)}/history"))["items"]
+    assert (erased["version"], erased["changes"], erased["reason"]) == (8, [], "law")
+    assert erased["sentence"] == "erased all that was recorded of this table"
+    assert [item["version"] for item in before if item["erased"]] == [7, 6, 5, 4, 3, 2, 1]
+
+
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 async def test_a_history_comes_page_by_page_from_either_end(
     client: AsyncClient, orders: Any, order: str
@@ -114,7 +127,10 @@ async def test_a_table_is_shown_as_it_was(client: AsyncClient) -> None:
     assert_problem(await client.get(path(table), params={"version": 5}), 410, "table-purged")
     assert_problem(await client.get(path(table), params={"version": 9}), 404, "not-found")
     before = (now - timedelta(days=1)).isoformat()
-    assert_problem(await client.get(path(table), params={"asOf": before}), 404, "not-found")
+    for address in (path(table), f"/api/tables/{uuid4()}"):  # the same, or it would tell them apart
+        answer = await client.get(address, params={"asOf": before})
+        problem = assert_problem(answer, 404, "not-found")
+        assert problem["detail"] == "There was nothing under this id then, or no such version."
 
 
 async def test_two_versions_are_compared(client: AsyncClient, orders: Any) -> None:
@@ -131,6 +147,9 @@ async def test_two_versions_are_compared(client: AsyncClient, orders: Any) -> No
     ]
     assert (await get(client, address, **{"from": "0", "to": "1"}))["from"] == 0
     assert (await get(client, address, **{"from": "2", "to": "2"}))["changes"] == []
+    nothing = {"from": 0, "to": 0, "changes": []}
+    for point in ("0", "2026-01-01T00:00:00Z"):
+        assert await get(client, address, **{"from": "0", "to": point}) == nothing
     refused = await client.get(address, params={"from": "1", "to": "9"})
     assert_problem(refused, 422, "validation")
     assert refused.json()["errors"][0]["pointer"] == "/to"
@@ -198,6 +217,53 @@ async def test_the_list_as_of_a_moment_is_what_was_shown_then(client: AsyncClien
     assert "event-position" in answer.headers
 
 
+WAITING = f"""
+SELECT count(*) FROM pg_locks WHERE relation = '{SCHEMA}.versions'::regclass AND NOT granted
+"""
+RENAME = """
+SELECT event_store.append(
+       jsonb_build_array(jsonb_build_object(
+           'command', 0, 'company_id', company_id, 'originator_id', originator_id,
+           'expected_version', 1, 'dry_run', false, 'leaves', false)),
+       jsonb_build_array(jsonb_build_object(
+           'command', 0, 'version', 2, 'topic', 'TableDef.Renamed', 'salt', repeat('00', 16),
+           'event_id', gen_random_uuid(),
+           'state', (convert_from(state, 'UTF8')::jsonb - 'classVersion')
+                    || '{"data": {"name": "Sales"}}')))
+  FROM event_store.events WHERE originator_id = %s
+"""
+
+
+async def test_a_moment_is_answered_when_nothing_can_be_recorded_at_it_any_more(
+    client: AsyncClient, sql: AsyncConnection
+) -> None:
+    table = await create(client, name="Orders")
+    async with sql.transaction():
+        await sql.execute(RENAME, (table["id"],))
+        moment = datetime.now(UTC).isoformat()
+        since = {"from": moment}
+        asked = [
+            asyncio.create_task(get(client, address, **params))
+            for address, params in (
+                (path(table), {"asOf": moment}),
+                ("/api/tables", {"asOf": moment}),
+                ("/api/audit/events", {"to": moment, "limit": 1}),
+                ("/api/audit/events", since),
+                ("/api/audit/diff", since),
+                (f"{path(table)}/diff", {"to": moment}),
+            )
+        ]
+        long_ago = await get(client, "/api/tables", asOf="2026-01-01T00:00:00Z")
+        assert long_ago["items"] == []
+        await asyncio.sleep(0.2)
+        assert not any(task.done() for task in asked)
+    shown, listed, log, later, differs, diff = await asyncio.gather(*asked)
+    assert (shown["name"], listed["items"]) == ("Sales", [shown])
+    assert log["items"][0]["sentence"] == "renamed *Orders* to *Sales*"
+    assert (later["items"], differs["items"]) == ([], [])
+    assert diff["changes"] == [{"pointer": "/name", "before": "Orders", "after": "Sales"}]
+
+
 @pytest.mark.parametrize(
     ("params", "pointer", "code"),
     [
@@ -257,6 +323,75 @@ async def test_the_company_s_log_has_every_filter(
     assert await everything(client, "/api/audit/events", **combined) == [
         item for item in log[:5] if item["type"] == deleted
     ]
+
+
+async def test_the_company_s_log_goes_on_where_it_was_while_more_happens(
+    client: AsyncClient, orders: Any
+) -> None:
+    for moment in ("2999-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"):
+        for order in ("newest", "oldest"):
+            until = {"to": moment, "order": order, "limit": 3}
+            log = (await get(client, "/api/audit/events", **until | {"limit": 200}))["items"]
+            first = await get(client, "/api/audit/events", **until)
+            await create(client, name="Others")
+            second = await get(client, "/api/audit/events", **until, cursor=first["nextCursor"])
+            assert first["items"] + second["items"] == log[:6]
+        other = until | {"to": "2998-01-01T00:00:00Z", "cursor": first["nextCursor"]}
+        answer = await client.get("/api/audit/events", params=other)
+        assert_problem(answer, 400, "invalid-cursor")
+
+
+@pytest.mark.parametrize("part", ["{}/history", "{}/diff", "/api/audit/events"])
+async def test_what_is_projected_meanwhile_is_not_said_to_be_shown(
+    client: AsyncClient, service: Service, sql: AsyncConnection, part: str
+) -> None:
+    table = await create(client, name="Orders")
+    progress = service.app.state.services.history.progress
+    await progress.reach(await service.head(), 5)
+    shown = progress.position
+    async with sql.transaction():
+        await sql.execute(f"LOCK TABLE {SCHEMA}.versions".encode())
+        asked = asyncio.create_task(client.get(part.format(path(table))))
+        for _ in range(100):
+            if await (await sql.execute(WAITING.encode())).fetchone() == (1,):
+                break
+            await asyncio.sleep(0.01)
+        progress.reached(shown + 1)
+    assert int((await asked).headers["event-position"]) == shown
+
+
+async def test_what_is_not_projected_yet_is_not_said_to_be_missing(
+    client: AsyncClient, service: Service, sql: AsyncConnection
+) -> None:
+    old = await create(client, name="Orders")
+    await get(client, f"{path(old)}/history")
+    async with sql.transaction():
+        # Whoever holds the position holds up the projector.
+        await sql.execute("SELECT FROM projections.positions FOR UPDATE")
+        await change(client, old, name="Sales")
+        new = await create(client, name="Others")
+        addresses = (
+            f"{path(old)}?version=2", f"{path(old)}/diff?from=1&to=2", f"{path(new)}?version=1",
+            f"{path(new)}/history", f"{path(new)}/diff?from=0",
+        )  # fmt: skip
+        for answer in await asyncio.gather(*map(client.get, addresses)):
+            assert_problem(answer, 503, "projection-behind")
+    await service.app.state.services.history.progress.reach(await service.head(), 10)
+    assert (await get(client, f"{path(old)}?version=2"))["name"] == "Sales"
+    assert_problem(await client.get(f"{path(old)}?version=3"), 404, "not-found")
+
+
+@pytest.mark.parametrize("address", ["/api/audit/events", "/api/audit/diff"])
+async def test_a_range_that_ends_before_it_begins_is_no_silence(
+    client: AsyncClient, orders: Any, address: str
+) -> None:
+    [last, *_] = (await get(client, "/api/audit/events"))["items"]
+    [first, *_] = (await get(client, "/api/audit/events", order="oldest"))["items"]
+    for name in ("position", "recordedAt"):
+        answer = await client.get(address, params={"from": last[name], "to": first[name]})
+        [error] = assert_problem(answer, 422, "validation")["errors"]
+        assert (error["pointer"], error["code"]) == ("/to", "out-of-order")
+        assert (await client.get(address, params={"from": last[name], "to": last[name]})).is_success
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,20 @@ async def test_a_deleted_table_is_restored_first(service: Service, client: Async
     assert (await service.topics())[-1] == "Purged"
 
 
+async def test_of_an_erased_table_there_is_no_version_to_go_back_to(
+    service: Service, client: AsyncClient
+) -> None:
+    table = await changed(client)
+    await client.delete(path(table))
+    erasing = {"json": {"erase": True}, "headers": {"Reason": "law"}}
+    assert (await client.post(path(table) + "/purge", **erasing)).status_code == 204
+    for body in ({"version": 1}, {"version": 2}, {"version": 99}, {"asOf": "2026-01-01T00:00:00Z"}):
+        for query in ({}, DRY):
+            answer = await revert(client, table, body, params=query, headers=key())
+            assert_problem(answer, 410, "table-purged")
+    assert (await service.topics())[-1] == "Erased"
+
+
 async def test_a_slug_that_somebody_else_has_now_can_be_left_out(
     service: Service, client: AsyncClient
 ) -> None:

@@ -1,5 +1,6 @@
 """Putting a table back to a version or a moment: what is found, refused, and stored."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,21 @@ async def test_a_moment_is_the_last_event_until_then(
         dry = now(ask(dry_run=True))
         outcome = await table_defs.revert(table, dry, Earlier(as_of=moment))
         assert outcome.aggregate.name == name
+
+
+async def test_what_was_recorded_until_then_counts_even_if_it_comes_meanwhile(
+    table_defs: TableDefs, store: WatchedStore, table: UUID
+) -> None:
+    moment = datetime.now(UTC) + timedelta(minutes=1)
+    request = replace(ask(), context=replace(ask().context, occurred_at=moment))
+    async with table_defs.turns.of(table):
+        reverting = asyncio.create_task(
+            table_defs.revert(table, request, Earlier(as_of=moment), ["name"])
+        )
+        await asyncio.sleep(0.01)
+        await TableDefs(store).change(table, ask(), changes(name="Meanwhile"))
+    outcome = await reverting
+    assert (outcome.aggregate.name, outcome.events) == ("Meanwhile", ())
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ LETTING_IN = {
     "find_keys", "find_sessions", "note_use", "begin_session", "end_session", "use_sign_in_code",
     "remember",
 }  # fmt: skip
-DEFINERS = APPENDING | LETTING_IN | {"head", "position_before"}
+DEFINERS = APPENDING | LETTING_IN | {"head", "position_before", "is_over"}
 RIGHTS = """
 SELECT n.nspname || '.' || c.relname, string_agg(lower(privilege), ' ' ORDER BY privilege)
   FROM pg_class c
