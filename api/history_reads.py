@@ -31,7 +31,7 @@ SELECT happened.*, people.name AS actor_name
   LEFT JOIN access.people ON people.company_id = %(company_id)s AND people.id = happened.updated_by
 """
 OF_TABLE = {order: scoped(_NAMED.format(query=query)) for order, query in queries.OF_TABLE.items()}
-# Words are found in an index that knows no order, unless they are everywhere: the planner decides.
+# Words are found in an index that knows no order.
 ANY_PLAN = """
 SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true),
        set_config('plan_cache_mode', 'force_custom_plan', true)
@@ -70,9 +70,9 @@ class HistoryReads:
     async def of_company(self, wanted: Wanted, after: Keyset | None, limit: int) -> Sequence[Row]:
         """One more than a page of what happened in a company."""
         query, params = _NAMED.format(query=wanted.query()), wanted.params(after, limit)
-        if wanted.text is None:
-            rows = await self._fetch(scoped(query), wanted.company_id, params)
-        else:
+        rows = await self._fetch(scoped(query), wanted.company_id, params)
+        if wanted.by_words and len(rows) <= limit:
+            query = _NAMED.format(query=wanted.query_by_words())
             rows = await self._search(query, wanted.company_id, params)
         return _in_order(rows, wanted.order)
 

@@ -62,9 +62,10 @@ SELECT * FROM {SCHEMA}.versions
  ORDER BY version {{direction}}
  LIMIT %(limit)s + 1
 """  # noqa: S608
+_RANGE = "position > %(from)s AND position <= %(to)s"
 _OF_COMPANY = f"""
 SELECT * FROM {SCHEMA}.versions
- WHERE {{conditions}} AND position {{beyond}} %(after)s
+ WHERE {{conditions}} AND {_RANGE}
  ORDER BY position {{direction}}
  LIMIT %(limit)s + 1
 """  # noqa: S608
@@ -75,6 +76,29 @@ SELECT of_topic.*
  ORDER BY position {direction}
  LIMIT %(limit)s + 1
 """
+# Words that many events have are found by looking through the nearest; others by their index, which
+# knows no order: all that have them are found, and then put in order.
+NEAR = 10_000  # events
+_NEAR = f"""
+SELECT * FROM (
+       SELECT * FROM {SCHEMA}.versions
+        WHERE company_id = %(company_id)s AND {_RANGE}
+        ORDER BY position {{direction}}
+        LIMIT {NEAR}) AS near
+ WHERE {{conditions}}
+ ORDER BY position {{direction}}
+ LIMIT %(limit)s + 1
+"""  # noqa: S608
+_BY_WORDS = f"""
+SELECT * FROM (
+       SELECT * FROM {SCHEMA}.searchable
+        WHERE company_id = %(company_id)s AND words @@ %(words)s::tsquery
+          AND {_RANGE}
+       OFFSET 0) AS found
+ WHERE {{conditions}}
+ ORDER BY position {{direction}}
+ LIMIT %(limit)s + 1
+"""  # noqa: S608
 _ORDERS = {"newest": ("<", "DESC"), "oldest": (">", "ASC")}
 
 OF_TABLE = {
@@ -170,21 +194,44 @@ class Wanted:
     text: str | None = None
 
     def query(self) -> str:
-        """The query of a page: a walk along the index that knows most of what is wanted."""
-        beyond, direction = _ORDERS[self.order]
-        conditions = "\n   AND ".join(self._conditions())
-        source = _OF_COMPANY.format(conditions=conditions, beyond=beyond, direction=direction)
+        """The query of a page: a walk along the index that knows most of what is wanted.
+
+        One for words looks through the nearest events alone, and may find too few.
+        """
+        if self.by_words:
+            return self._item(_NEAR)
         if self._by_topic:
-            source = _OF_TOPICS.format(source=source, direction=direction)
-        return _ITEM.format(source=source, key="position", direction=direction)
+            _, direction = _ORDERS[self.order]
+            return self._item(_OF_TOPICS.format(source=_OF_COMPANY, direction=direction))
+        return self._item(_OF_COMPANY)
+
+    def query_by_words(self) -> str:
+        """The query of a page that looks everywhere for words."""
+        return self._item(_BY_WORDS)
+
+    def _item(self, source: str) -> str:
+        _, direction = _ORDERS[self.order]
+        conditions = "\n   AND ".join(self._conditions())
+        found = source.format(conditions=conditions, direction=direction)
+        return _ITEM.format(source=found, key="position", direction=direction)
 
     def params(self, after: Keyset | None, limit: int) -> dict[str, Any]:
         """The parameters of a page."""
+        first, last = self.after or 0, NEWEST if self.until is None else self.until
+        if after is not None and self.order == "newest":
+            last = min(last, int(after.key) - 1)
+        elif after is not None:
+            first = max(first, int(after.key))
         return {
-            "company_id": self.company_id, "after": self._beyond(after), "limit": limit,
+            "company_id": self.company_id, "from": first, "to": last, "limit": limit,
             "actor_id": self.actor_id, "topics": list(self.topics or event_classes()),
-            "id": self.table_id, "from": self.after, "to": self.until, "words": self._words(),
+            "id": self.table_id, "words": self._words(),
         }  # fmt: skip
+
+    @property
+    def by_words(self) -> bool:
+        """Whether words are what it is found by; those of a table are all looked through."""
+        return self.text is not None and self.table_id is None
 
     @property
     def _by_topic(self) -> bool:
@@ -200,16 +247,9 @@ class Wanted:
             "updated_by = %(actor_id)s": self.actor_id is not None,
             "topic = wanted.topic": self._by_topic,
             "topic = ANY(%(topics)s)": self.topics is not None and not self._by_topic,
-            "position > %(from)s": self.after is not None,
-            "position <= %(to)s": self.until is not None,
             "words @@ %(words)s::tsquery": self.text is not None,
         }
         return [condition for condition, holds in conditions.items() if holds]
-
-    def _beyond(self, after: Keyset | None) -> int:
-        if after is not None:
-            return int(after.key)
-        return NEWEST if self.order == "newest" else 0
 
     def _words(self) -> str | None:
         if self.text is None:

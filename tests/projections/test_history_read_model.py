@@ -11,20 +11,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.history_reads import ANY_PLAN
 from domain.base import replay
 from domain.table_def import TableDef
 from projections import eras
 from projections.check import check
 from projections.history import HistoryProjection
-from projections.history_queries import LIST_AT, list_params
+from projections.history_queries import LIST_AT, Wanted, list_params
 from projections.keyset import Page
 from projections.rebuild import rebuild
 from projections.table_def_queries import DEFAULTS, Filter
 from tests.conftest import sized
 from tests.projections.test_table_defs_read_model import HISTORIES, WORKSPACE, act
-from tests.projections.world import HISTORY, World, world_of
+from tests.projections.world import HISTORY, World, reader, world_of
 
 pytestmark = pytest.mark.anyio
+
+MANY_VERSIONS = f"""
+INSERT INTO {HISTORY}.versions (
+       id, version, company_id, position, topic, event_id, recorded_at, words)
+SELECT gen_random_uuid(), 1, %s, position, 'TableDef.Created', gen_random_uuid(), now(), 'a'
+  FROM generate_series(1, 3000) AS position
+"""
 
 
 @pytest.fixture
@@ -125,3 +133,16 @@ async def test_a_check_finds_what_is_wrong_with_it(world: World, change: str, to
     await world.owner.execute(change.format(HISTORY).encode())
     report = await check(world.conninfo)
     assert any(re.search(told, each) for each in report.differences), report.differences
+
+
+async def test_the_index_of_words_serves_the_role_that_asks(world: World) -> None:
+    """An operator that is not leakproof is no condition of an index where a policy applies."""
+    await world.owner.execute(MANY_VERSIONS, (world.ours,))
+    await world.owner.execute(f"ANALYZE {HISTORY}.versions")
+    wanted = Wanted(world.ours, text="orders")
+    async with await reader(world.conninfo) as connection, connection.transaction():
+        await connection.execute(ANY_PLAN)
+        query = f"EXPLAIN {wanted.query_by_words()}"
+        params = wanted.params(None, 50)
+        plan = await (await connection.execute(query.encode(), params)).fetchall()
+    assert "versions_by_words" in str(plan)
