@@ -14,8 +14,8 @@ from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
 from api.history_views import DiffPage, HistoryPage, TableDiff
 from api.reverting import Reversion
-from api.schemas import CopyOptions, NewTable, PurgeOptions, TableChanges
 from api.scopes import COOKIE
+from api.table_schemas import CopyOptions, NewTable, PurgeOptions, TableChanges
 from api.tenancy_schemas import (
     CompanyChange,
     NewApiKey,

@@ -13,21 +13,17 @@ from api.endpoint import Call, Endpoint
 from api.errors import ApiError, invalid
 from api.reading import after, catch_up, page_answer, unless_known
 from api.reverting import Reversion, explained
-from api.schemas import (
-    ConditionalHeaders,
+from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery
+from api.scopes import requires
+from api.table_schemas import (
     CopyOptions,
     ListQuery,
     NewTable,
-    OneQuery,
     PastQuery,
     PurgeOptions,
-    ReadHeaders,
     SuggestionQuery,
     TableChanges,
-    WriteHeaders,
-    WriteQuery,
 )
-from api.scopes import requires
 from api.time_travel import list_as_of, table_as_of
 from api.views import EXAMPLE_ID, Suggestion, Table, TablePage, table_view
 from api.writing import Noun, changed, conditional_request, created, write_request

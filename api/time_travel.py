@@ -6,7 +6,8 @@ from starlette.responses import Response
 
 from api.endpoint import Call
 from api.reading import after, catch_up, page_answer, unless_known
-from api.schemas import ListQuery, PastQuery, ReadHeaders
+from api.schemas import ReadHeaders
+from api.table_schemas import ListQuery, PastQuery
 from projections.table_def_queries import Filter
 
 

@@ -34,23 +34,26 @@ SELECT event_store.position_before(%(moment)s::timestamptz + interval '1 microse
 _TABLE = f"{TABLE}::text"
 _STATE = """json_build_object(
        'name', {0}.name, 'slug', {0}.slug, 'description', {0}.description, 'icon', {0}.icon,
-       'color', {0}.color, 'settings', {0}.settings, 'workspaceId', {0}.workspace_id,
+       'color', {0}.color, 'settings', {settings}, 'workspaceId', {0}.workspace_id,
        'deletedAt', {time_deleted}, 'purgedAt', {time_purged})::text"""
 
 
-def _state(alias: str) -> str:
+def _state(alias: str, settings: str = "{0}.settings") -> str:
     return _STATE.format(
         alias,
+        settings=settings.format(alias),
         time_deleted=TIME.format(f"{alias}.deleted_at"),
         time_purged=TIME.format(f"{alias}.purged_at"),
     )
 
 
+_CHANGED_SETTINGS = "CASE WHEN v.settings IS DISTINCT FROM p.settings THEN {0}.settings END"
 _ITEM = f"""
 SELECT v.id, v.version, v.position, v.topic, v.event_id, v.recorded_at, v.updated_at, v.updated_by,
        v.actor_kind, v.command, v.reason, v.request_id, v.correlation_id, v.causation_id,
        v.workspace_id, v.name, v.updated_by IS NULL,
-       CASE WHEN p.updated_by IS NOT NULL THEN {_state("p")} END, {_state("v")}
+       CASE WHEN p.updated_by IS NOT NULL THEN {_state("p", _CHANGED_SETTINGS)} END,
+       {_state("v", _CHANGED_SETTINGS)}
   FROM ({{source}}) AS v
   LEFT JOIN {SCHEMA}.versions p ON p.id = v.id AND p.version = v.version - 1
  ORDER BY v.{{key}} {{direction}}

@@ -10,7 +10,7 @@ from api.consumer_schemas import Acknowledgement, Seek
 from api.export_schemas import NewExport
 from api.history_schemas import AuditQuery, DiffQuery, TableDiffQuery
 from api.reverting import Reversion
-from api.schemas import ListQuery, PastQuery
+from api.table_schemas import ListQuery, PastQuery
 from api.webhook_schemas import ReplayRange
 
 MOMENTS: dict[str, Callable[[Any], Any]] = {

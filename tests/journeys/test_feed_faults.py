@@ -118,9 +118,12 @@ async def test_who_follows_a_process_that_is_killed_comes_back_and_misses_nothin
     print(f"seed {seed}")  # noqa: T201
     chance = random.Random(seed)
     async with browsing(service, STREAMS) as browsers:
-        for _ in range(3):
+        kills = 0
+        while kills < 3 or not any(browser.cuts for browser in browsers):
             [*workers] = service.children("-m api worker")
-            os.kill(chance.choice(workers), signal.SIGKILL)
+            os.kill(chance.choice(workers), signal.SIGKILL)  # all may follow another one
+            kills += 1
+            assert kills < 30, f"nobody was cut off, seed {seed}"
             for number in range(10):
                 with contextlib.suppress(httpx.TransportError):
                     await client.post(TABLES, json={"name": f"T {number}"})
@@ -129,7 +132,6 @@ async def test_who_follows_a_process_that_is_killed_comes_back_and_misses_nothin
         plain = (await client.get(FEED, params={"limit": 1000})).json()
         await eventually(lambda: all_have(browsers, len(plain)), 60)
         assert all(browser.seen == plain for browser in browsers)
-        assert max(browser.cuts for browser in browsers) > 0
 
 
 async def answers_to(client: httpx.AsyncClient) -> bool:
