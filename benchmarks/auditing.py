@@ -46,12 +46,12 @@ SELECT position, %(company)s, id, version,
   FROM (SELECT position, number, version, id, 'Table ' || md5(number || ' ' || version) AS name,
                md5('event ' || position)::uuid AS event_id,
                '2026-01-01'::timestamptz + position * interval '1 millisecond' AS at
-          FROM (SELECT (version - 1) * %(tables)s + number AS position, number, version,
+          FROM (SELECT (version - 1) * %(tables)s::bigint + number AS position, number, version,
                        md5('table ' || number)::uuid AS id
                   FROM generate_series(%(version)s::integer, %(version)s) AS version,
                        generate_series(1, %(tables)s::integer) AS number
                  UNION ALL
-                SELECT %(tables)s * %(versions)s + version, 0, version, %(busy)s::uuid
+                SELECT %(tables)s::bigint * %(versions)s + version, 0, version, %(busy)s::uuid
                   FROM generate_series(1, %(long)s::integer) AS version
                  WHERE %(version)s = %(versions)s) AS events) AS events
  ORDER BY position

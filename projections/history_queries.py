@@ -47,6 +47,8 @@ def _state(alias: str, settings: str = "{0}.settings") -> str:
     )
 
 
+# What it was before is a step of a walk: `version - 1` would be no condition of an index, because
+# subtraction is not leakproof, and a policy of row-level security applies.
 _CHANGED_SETTINGS = "CASE WHEN v.settings IS DISTINCT FROM p.settings THEN {0}.settings END"
 _ITEM = f"""
 SELECT v.id, v.version, v.position, v.topic, v.event_id, v.recorded_at, v.updated_at, v.updated_by,
@@ -55,7 +57,10 @@ SELECT v.id, v.version, v.position, v.topic, v.event_id, v.recorded_at, v.update
        CASE WHEN p.updated_by IS NOT NULL THEN {_state("p", _CHANGED_SETTINGS)} END,
        {_state("v", _CHANGED_SETTINGS)}
   FROM ({{source}}) AS v
-  LEFT JOIN {SCHEMA}.versions p ON p.id = v.id AND p.version = v.version - 1
+  LEFT JOIN LATERAL (
+       SELECT * FROM {SCHEMA}.versions
+        WHERE id = v.id AND version < v.version
+        ORDER BY version DESC LIMIT 1) AS p ON true
  ORDER BY v.{{key}} {{direction}}
 """  # noqa: S608
 _OF_TABLE = f"""

@@ -17,7 +17,7 @@ from domain.table_def import TableDef
 from projections import eras
 from projections.check import check
 from projections.history import HistoryProjection
-from projections.history_queries import LIST_AT, Wanted, list_params
+from projections.history_queries import LIST_AT, OF_TABLE, Wanted, list_params
 from projections.keyset import Page
 from projections.rebuild import rebuild
 from projections.table_def_queries import DEFAULTS, Filter
@@ -146,3 +146,14 @@ async def test_the_index_of_words_serves_the_role_that_asks(world: World) -> Non
         params = wanted.params(None, 50)
         plan = await (await connection.execute(query.encode(), params)).fetchall()
     assert "versions_by_words" in str(plan)
+
+
+@pytest.mark.parametrize("order", ["newest", "oldest"])
+async def test_what_something_was_before_is_found_by_its_version(world: World, order: str) -> None:
+    """Not among all its versions: an expression that is not leakproof would be no condition."""
+    for query in (OF_TABLE[order], Wanted(world.ours, order=order).query()):
+        params = Wanted(world.ours, order=order).params(None, 50) | {"after": 0, "id": world.ours}
+        async with await reader(world.conninfo) as connection:
+            plan = await connection.execute(f"EXPLAIN {query}".encode(), params)
+            lines = [line for (line,) in await plan.fetchall()]
+        assert re.search(r"Index Cond: \(\(id = .* AND \(version < .*\.version", "\n".join(lines))
