@@ -4,6 +4,7 @@ CREATE INDEX versions_by_company ON versions (company_id, position);
 CREATE UNIQUE INDEX versions_by_position ON versions (id, position);
 CREATE INDEX versions_by_actor ON versions (company_id, updated_by, topic, position);
 CREATE INDEX versions_by_topic ON versions (company_id, topic, position);
+CREATE INDEX versions_purged ON versions (company_id, position) WHERE topic = 'TableDef.Purged';
 CREATE INDEX versions_by_words ON versions USING gin (words);
 -- As in the event store: as if there were many companies of much the same size.
 ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);

@@ -17,7 +17,7 @@ from domain.table_def import TableDef
 from projections import eras
 from projections.check import check
 from projections.history import HistoryProjection
-from projections.history_queries import LIST_AT, OF_TABLE, Wanted, list_params
+from projections.history_queries import CHANGED, LIST_AT, OF_TABLE, Wanted, list_params
 from projections.keyset import Page
 from projections.rebuild import rebuild
 from projections.table_def_queries import DEFAULTS, Filter
@@ -157,3 +157,10 @@ async def test_what_something_was_before_is_found_by_its_version(world: World, o
             plan = await connection.execute(f"EXPLAIN {query}".encode(), params)
             lines = [line for (line,) in await plan.fetchall()]
         assert re.search(r"Index Cond: \(\(id = .* AND \(version < .*\.version", "\n".join(lines))
+
+
+async def test_what_was_purged_is_found_among_the_purged_alone(world: World) -> None:
+    params = {"company_id": world.ours, "from": 0, "to": 1, "after": 0, "limit": 50}
+    async with await reader(world.conninfo) as connection:
+        plan = await connection.execute(f"EXPLAIN {CHANGED}".encode(), params)
+        assert "versions_purged" in str(await plan.fetchall())
