@@ -158,6 +158,7 @@ LIST_AT = Listing(
     position="%(position)s::bigint",
     filters=_STOOD + FILTERS,
     row="of_page",
+    columns="id, version, name_folded, created_at, updated_at",
 )
 
 # What became of tables between two positions: what changed is what stands at the second, since a

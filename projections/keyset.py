@@ -18,7 +18,7 @@ WITH page AS (
         SELECT of_run.*
           FROM unnest(%(gone)s::boolean[]) AS wanted(gone){runs}
          CROSS JOIN LATERAL (
-            SELECT * FROM {source}
+            SELECT {columns} FROM {source}
              WHERE {owned}({gone} IS NOT NULL) = wanted.gone{run}
                AND ({key}, id) {beyond} ({after_key}, %(after_id)s::uuid){last}{filters}
              ORDER BY {key} {direction}, id {direction}
@@ -94,8 +94,8 @@ class Listing:
     """A list that can be paged: where its rows are, and how one looks as JSON.
 
     `source`: the table, whose rows have an `id`. `json`: an expression on a row, which it calls
-    `row`. `gone`: the column that is set when a row is deleted. `owned`: whether every row is a
-    company's, `%(company_id)s`.
+    `row`; it needs `columns`, with those that are sorted by. `gone`: the column that is set when a
+    row is deleted. `owned`: whether every row is a company's, `%(company_id)s`.
     """
 
     source: str
@@ -105,6 +105,7 @@ class Listing:
     position: str = "NULL::bigint"
     filters: str = ""
     owned: bool = True
+    columns: str = "*"
     row: str = "t"
 
     @property
@@ -137,8 +138,9 @@ class Listing:
         if down and by.last:  # where the walk begins; the other way round, where it ends
             after_key = f"least({after_key}, {by.last})"
         return _PAGE.format(
-            source=self.source, json=self.json, gone=self.gone, filters=self.filters,
-            position=self.position, owned=self._owned, row=self.row, key=by.column,
+            source=self.source, columns=self.columns, json=self.json, gone=self.gone,
+            filters=self.filters, position=self.position, owned=self._owned, row=self.row,
+            key=by.column,
             runs=f" CROSS JOIN {by.runs} AS wanted_run(run)" if by.runs else "",
             run=f" AND {by.run} = wanted_run.run" if by.run else "",
             last=f" AND {by.column} <= {by.last}" if by.last and not down else "",
