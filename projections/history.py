@@ -105,6 +105,7 @@ async def _forget(connection: AsyncConnection, event: Event) -> None:
     await connection.execute(ERASE.encode(), (id, event.originator_version))
     await connection.execute(STANDS_NO_MORE, (id,))
     await connection.execute(FORGET_PARKED, (id,))
+    words.cache_clear()  # nor does this process keep its texts
 
 
 def _version(states: dict[UUID, Row], recorded: Recorded) -> Row:

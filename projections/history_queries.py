@@ -47,9 +47,9 @@ def _state(alias: str, settings: str = "{0}.settings") -> str:
     )
 
 
+_CHANGED_SETTINGS = "CASE WHEN v.settings IS DISTINCT FROM p.settings THEN {0}.settings END"
 # What it was before is a step of a walk: `version - 1` would be no condition of an index, because
 # subtraction is not leakproof, and a policy of row-level security applies.
-_CHANGED_SETTINGS = "CASE WHEN v.settings IS DISTINCT FROM p.settings THEN {0}.settings END"
 _ITEM = f"""
 SELECT v.id, v.version, v.position, v.topic, v.event_id, v.recorded_at, v.updated_at, v.updated_by,
        v.actor_kind, v.command, v.reason, v.request_id, v.correlation_id, v.causation_id,
