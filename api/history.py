@@ -24,8 +24,9 @@ from api.schemas import ReadHeaders
 from api.scopes import requires
 from api.table_defs import TableId
 from domain.errors import NotFound
-from projections.history_queries import NEWEST, PastRow, Wanted
+from projections.history_queries import NEWEST, PastRow
 from projections.keyset import Page
+from projections.log_queries import Wanted
 
 TABLES = [requires("tables:read")]
 AUDIT = [requires("audit:read")]

@@ -16,8 +16,9 @@ from api.reading import DEFAULT_WAIT
 from application.event_store.session import companies, scoped
 from domain.errors import NotFound, TablePurged
 from projections import history_queries as queries
-from projections.history_queries import PastRow, Wanted
+from projections.history_queries import PastRow
 from projections.keyset import Keyset, Page
+from projections.log_queries import Wanted
 from projections.table_def_queries import DEFAULTS, Filter
 
 AT_VERSION, AT_POSITION = scoped(queries.AT_VERSION), scoped(queries.AT_POSITION)

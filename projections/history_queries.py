@@ -7,12 +7,10 @@ stood at it. Tables look as the present list shows them, byte for byte.
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from domain.recorded import event_classes
 from projections.base import live_schema
 from projections.eras import PARTS
-from projections.history import HistoryProjection, prefix, words
+from projections.history import HistoryProjection
 from projections.keyset import TIME, Keyset, Listing
 from projections.table_def_queries import FILTERS, SORTS, TABLE, Filter
 
@@ -50,7 +48,7 @@ def _state(alias: str, settings: str = "{0}.settings") -> str:
 _CHANGED_SETTINGS = "CASE WHEN v.settings IS DISTINCT FROM p.settings THEN {0}.settings END"
 # What it was before is a step of a walk: `version - 1` would be no condition of an index, because
 # subtraction is not leakproof, and a policy of row-level security applies.
-_ITEM = f"""
+ITEM = f"""
 SELECT v.id, v.version, v.position, v.topic, v.event_id, v.recorded_at, v.updated_at, v.updated_by,
        v.actor_kind, v.command, v.reason, v.request_id, v.correlation_id, v.causation_id,
        v.workspace_id, v.name, v.updated_by IS NULL,
@@ -70,52 +68,15 @@ SELECT * FROM {SCHEMA}.versions
  ORDER BY version {{direction}}
  LIMIT %(limit)s + 1
 """  # noqa: S608
-_RANGE = "position > %(from)s AND position <= %(to)s"
-_OF_COMPANY = f"""
-SELECT * FROM {SCHEMA}.versions
- WHERE {{conditions}} AND {_RANGE}
- ORDER BY position {{direction}}
- LIMIT %(limit)s + 1
-"""  # noqa: S608
-_OF_TOPICS = """
-SELECT of_topic.*
-  FROM unnest(%(topics)s::text[]) AS wanted(topic)
- CROSS JOIN LATERAL ({source}) AS of_topic
- ORDER BY position {direction}
- LIMIT %(limit)s + 1
-"""
-# Words that many events have are found by looking through the nearest; others by their index, which
-# knows no order: all that have them are found, and then put in order.
-NEAR = 10_000  # events
-_NEAR = f"""
-SELECT * FROM (
-       SELECT * FROM {SCHEMA}.versions
-        WHERE company_id = %(company_id)s AND {_RANGE}
-        ORDER BY position {{direction}}
-        LIMIT {NEAR}) AS near
- WHERE {{conditions}}
- ORDER BY position {{direction}}
- LIMIT %(limit)s + 1
-"""  # noqa: S608
-_BY_WORDS = f"""
-SELECT * FROM (
-       SELECT * FROM {SCHEMA}.searchable
-        WHERE company_id = %(company_id)s AND words @@ %(words)s::tsquery
-          AND {_RANGE}
-       OFFSET 0) AS found
- WHERE {{conditions}}
- ORDER BY position {{direction}}
- LIMIT %(limit)s + 1
-"""  # noqa: S608
-_ORDERS = {"newest": ("<", "DESC"), "oldest": (">", "ASC")}
+ORDERS = {"newest": ("<", "DESC"), "oldest": (">", "ASC")}
 
 OF_TABLE = {
-    order: _ITEM.format(
+    order: ITEM.format(
         source=_OF_TABLE.format(beyond=beyond, direction=direction),
         key="version",
         direction=direction,
     )
-    for order, (beyond, direction) in _ORDERS.items()
+    for order, (beyond, direction) in ORDERS.items()
 }
 
 # One table: at a version, or at a position. Also what it was before it was purged.
@@ -187,84 +148,6 @@ SELECT c.id, c.position,
         ORDER BY position DESC LIMIT 1) AS b ON true
  ORDER BY c.position
 """  # noqa: S608
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which events of a company's history, and in which order."""
-
-    company_id: UUID
-    order: str = "newest"
-    actor_id: UUID | None = None
-    topics: tuple[str, ...] | None = None
-    table_id: UUID | None = None
-    after: int | None = None
-    until: int | None = None
-    text: str | None = None
-
-    def query(self) -> str:
-        """The query of a page: a walk along the index that knows most of what is wanted.
-
-        One for words looks through the nearest events alone, and may find too few.
-        """
-        if self.by_words:
-            return self._item(_NEAR)
-        if self._by_topic:
-            _, direction = _ORDERS[self.order]
-            return self._item(_OF_TOPICS.format(source=_OF_COMPANY, direction=direction))
-        return self._item(_OF_COMPANY)
-
-    def query_by_words(self) -> str:
-        """The query of a page that looks everywhere for words."""
-        return self._item(_BY_WORDS)
-
-    def _item(self, source: str) -> str:
-        _, direction = _ORDERS[self.order]
-        conditions = "\n   AND ".join(self._conditions())
-        found = source.format(conditions=conditions, direction=direction)
-        return _ITEM.format(source=found, key="position", direction=direction)
-
-    def params(self, after: Keyset | None, limit: int) -> dict[str, Any]:
-        """The parameters of a page."""
-        first, last = self.after or 0, NEWEST if self.until is None else self.until
-        if after is not None and self.order == "newest":
-            last = min(last, int(after.key) - 1)
-        elif after is not None:
-            first = max(first, int(after.key))
-        return {
-            "company_id": self.company_id, "from": first, "to": last, "limit": limit,
-            "actor_id": self.actor_id, "topics": list(self.topics or event_classes()),
-            "id": self.table_id, "words": self._words(),
-        }  # fmt: skip
-
-    @property
-    def by_words(self) -> bool:
-        """Whether words are what it is found by; those of a table are all looked through."""
-        return self.text is not None and self.table_id is None
-
-    @property
-    def _by_topic(self) -> bool:
-        """What somebody did, and what is of some types, is found topic by topic."""
-        others = self.table_id is not None or self.text is not None
-        return not others and (self.actor_id is not None or self.topics is not None)
-
-    def _conditions(self) -> list[str]:
-        conditions = {
-            "company_id = %(company_id)s": self.table_id is None,
-            "id = %(id)s": self.table_id is not None,
-            "(company_id = %(company_id)s) IS TRUE": self.table_id is not None,
-            "updated_by = %(actor_id)s": self.actor_id is not None,
-            "topic = wanted.topic": self._by_topic,
-            "topic = ANY(%(topics)s)": self.topics is not None and not self._by_topic,
-            "words @@ %(words)s::tsquery": self.text is not None,
-        }
-        return [condition for condition, holds in conditions.items() if holds]
-
-    def _words(self) -> str | None:
-        if self.text is None:
-            return None
-        ours = prefix(self.company_id)
-        return " & ".join(f"'{ours}{word}':*" for word in words(self.text))
 
 
 def list_params(wanted: Filter, position: int, after: Keyset | None, limit: int) -> dict[str, Any]:

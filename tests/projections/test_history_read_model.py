@@ -17,8 +17,9 @@ from domain.table_def import TableDef
 from projections import eras
 from projections.check import check
 from projections.history import HistoryProjection
-from projections.history_queries import CHANGED, LIST_AT, OF_TABLE, Wanted, list_params
+from projections.history_queries import CHANGED, LIST_AT, OF_TABLE, list_params
 from projections.keyset import Page
+from projections.log_queries import Wanted
 from projections.rebuild import rebuild
 from projections.table_def_queries import DEFAULTS, Filter
 from tests.conftest import sized
