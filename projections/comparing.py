@@ -7,19 +7,16 @@ with the log, and a row that no event knows of is met as well.
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncConnection, AsyncServerCursor
 from psycopg.rows import TupleRow
-from psycopg.types.json import set_json_loads
-from pydantic_core import from_json
 
 from projections.expected import KEPT, Kept
 from projections.handlers import Row
 from projections.histories import END, History, Key, Line
-from projections.kept_rows import Rows
+from projections.kept_rows import Rows, leave_as_sent
 
 # Of what is not folded nothing is read.
 EVENTS = """
@@ -30,7 +27,6 @@ SELECT originator_id, originator_version, topic,
  ORDER BY originator_id, originator_version
 """
 CHUNK = 5_000  # events; no history is cut in two
-MOST_SETTINGS = 5_000  # that are read once for many rows
 MOST_DIFFERENCES = 100
 MISSING = ": the events say that it is there, it is missing"
 STRAY_ROW = ": the events know nothing of it, it is there"
@@ -79,22 +75,21 @@ class Range:
 async def compare(connection: AsyncConnection, range: Range) -> Report:
     """Compare a range, in the caller's transaction."""
     report = Report()
-    set_json_loads(lru_cache(MOST_SETTINGS)(from_json), connection)
     async with AsyncExitStack() as open:
         kept = [
-            (each, Rows(await _cursor(open, connection, f"kept_{number}", each.query, range)))
+            (each, Rows(await _cursor(open, connection, f"kept_{number}", each.query, range), each))
             for number, each in enumerate(KEPT)
         ]
         events = await _cursor(open, connection, "events", EVENTS, range)
         async for histories, last in _chunks(events, range):
             report.events += sum(history.folded for history in histories)
             folded = [history for history in histories if _folds(history, report)]
-            unreadable = {each.id for each in histories} - {each.id for each in folded}
+            unreadable = {each.key for each in histories} - {each.key for each in folded}
             for each, rows in kept:
                 limit = END if each.read_model is None else range.positions[each.read_model]
                 ours = (history for history in folded if history.kind in each.row)
                 expected = (pair for history in ours for pair in history.rows(each, limit))
-                found = {rows.key(row, each): row for row in await rows.until(last)}
+                found = await rows.until(last)
                 _compare(report, each, rows, expected, found)
                 for id, version in found:  # what nobody expected
                     if id not in unreadable:
@@ -106,26 +101,28 @@ async def _cursor(
     open: AsyncExitStack, connection: AsyncConnection, name: str, query: str, range: Range
 ) -> AsyncServerCursor[TupleRow]:
     cursor = await open.enter_async_context(connection.cursor(name, binary=True))
+    leave_as_sent(cursor)
     await cursor.execute(query.encode(), range.params())
     return cursor
 
 
 async def _chunks(
     events: AsyncServerCursor[TupleRow], range: Range
-) -> AsyncIterator[tuple[list[History], UUID]]:
+) -> AsyncIterator[tuple[list[History], bytes]]:
     """Whole histories of aggregates, and up to which id they are all of them."""
     histories: list[History] = []
-    count = 0
-    while lines := await events.fetchmany(CHUNK):
-        for line in map(Line._make, lines):
-            if not histories or histories[-1].id != line.id:
+    count, last = 0, b""
+    while rows := await events.fetchmany(CHUNK):
+        for id, *line in rows:
+            if id != last:
                 if count >= CHUNK:
-                    yield histories, histories[-1].id
+                    yield histories, last
                     histories, count = [], 0
-                histories.append(History(line.id, range.to))
-            histories[-1].lines.append(line)
+                histories.append(History(UUID(bytes=id), range.to))
+                last = id
+            histories[-1].lines.append(Line._make(line))
             count += 1
-    yield histories, range.last
+    yield histories, range.last.bytes
 
 
 def _folds(history: History, report: Report) -> bool:

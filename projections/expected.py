@@ -82,6 +82,7 @@ class Kept:
     tells by kind of aggregate what one should be, None = absent. `read_model` is the schema whose
     position says how far they are; None = what the store keeps exact.
 
+    `columns`: those that are compared; none = all that `row` tells.
     `versions`: there is a row of each version, what the aggregate was then, and it never changes.
     `outlives`: it stays when the aggregate is erased.
     """
@@ -90,12 +91,13 @@ class Kept:
     query: str
     row: Mapping[type[Aggregate], Callable[[Any, int], Row | None]]
     read_model: str | None = None
+    columns: Sequence[str] = ()
     versions: bool = False
     outlives: bool = False
 
-    def label(self, id: UUID, version: int) -> str:
+    def label(self, id: bytes, version: int) -> str:
         """What a row is called; `version` is 0 where there is one row of each aggregate."""
-        return f"{self.what} {id} v{version}" if version else f"{self.what} {id}"
+        return f"{self.what} {UUID(bytes=id)}" + (f" v{version}" if version else "")
 
 
 def _of_both(aggregate: Any, position: int) -> Row:
@@ -193,15 +195,10 @@ def version_row(aggregate: Any, position: int) -> Row:
     }
 
 
-def _standing(table: TableDef, position: int) -> Row | None:
-    row = _table(table, position)
-    return row and {column: row[column] for column in COLUMNS}
-
-
 KEPT: Sequence[Kept] = (
     Kept("table", _TABLES, {TableDef: _table}, TABLES),
     Kept("tombstone of", _TOMBSTONES, {TableDef: _tombstone}, TABLES, outlives=True),
-    Kept("standing of", _STANDINGS, {TableDef: _standing}, HISTORY),
+    Kept("standing of", _STANDINGS, {TableDef: _table}, HISTORY, COLUMNS),
     Kept(
         "version",
         _VERSIONS,

@@ -4,7 +4,7 @@ An erased event has no bytes left: it says nothing, and nothing can be folded ov
 be there of an aggregate that is gone for ever is nothing, whatever its events were.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -25,13 +25,12 @@ NOUNS: Mapping[str, str] = {"Workspace": "workspace", "Company": "company"}
 ERASED = "TableDef.Erased"
 GONE = {"TableDef.Purged", ERASED}  # what it was at each version is kept until it is erased
 END = 2**63 - 1  # beyond every position
-Key = tuple[UUID, int]  # an aggregate, and a version of it; 0 = as it is
+Key = tuple[bytes, int]  # the id of an aggregate, and a version of it; 0 = as it is
 
 
 class Line(NamedTuple):
     """A stored event; `state` is None when it was erased, or is not to be folded."""
 
-    id: UUID
     version: int
     topic: str
     state: bytes | None
@@ -45,6 +44,12 @@ class History:
     id: UUID
     to: int = END
     lines: list[Line] = field(default_factory=list)
+    _present_rows: dict[Callable[[Any, int], Row | None], Row | None] = field(default_factory=dict)
+
+    @cached_property
+    def key(self) -> bytes:
+        """Its id as it is sent."""
+        return self.id.bytes
 
     @property
     def noun(self) -> str:
@@ -73,7 +78,7 @@ class History:
     @cached_property
     def _events(self) -> list[Event]:
         known = (line for line in self.lines if line.position <= self.to)
-        return [decode(line.topic, line.id, line.version, line.state or b"") for line in known]
+        return [decode(line.topic, self.id, line.version, line.state or b"") for line in known]
 
     @cached_property
     def _all_folded(self) -> tuple[Any, list[Row]]:
@@ -103,33 +108,36 @@ class History:
         elif kept.versions:
             yield from self._versions(limit)
         elif self.to < self.lines[-1].position and self._happened(self.to, limit):
-            yield (self.id, 0), None
+            yield (self.key, 0), None
         elif row := self._present(kept, limit):
-            yield (self.id, 0), row
+            yield (self.key, 0), row
 
     def _present(self, kept: Kept, limit: int) -> Row | None:
         last = self.lines[-1].position
+        row = kept.row[self.kind]
         if last <= limit and last <= self.to:
-            return kept.row[self.kind](self._all_folded[0], last)
+            if row not in self._present_rows:
+                self._present_rows[row] = row(self._all_folded[0], last)
+            return self._present_rows[row]
         count = sum(line.position <= min(limit, self.to) for line in self.lines)
         if not count:
             return None
-        return kept.row[self.kind](replay(self._events[:count]), self.lines[count - 1].position)
+        return row(replay(self._events[:count]), self.lines[count - 1].position)
 
     def _versions(self, limit: int) -> Iterator[tuple[Key, Row | None]]:
         for line, row in zip(self.lines, self._all_folded[1], strict=False):
             if line.position <= limit:
-                yield (self.id, line.version), row
+                yield (self.key, line.version), row
         for line in self.lines[len(self._events) :]:
             if line.position <= limit:
-                yield (self.id, line.version), None
+                yield (self.key, line.version), None
 
     def _rows_when_gone(self, kept: Kept, limit: int) -> Iterator[tuple[Key, Row | None]]:
         since = self._since({ERASED}) if kept.versions else self._gone
         if not kept.outlives and since is not None and since <= limit:
             return
         versions = [line.version for line in self.lines] if kept.versions else [0]
-        yield from (((self.id, version), None) for version in versions)
+        yield from (((self.key, version), None) for version in versions)
 
     def _since(self, topics: Set[str]) -> int | None:
         return next((line.position for line in self.lines if line.topic in topics), None)

@@ -1,14 +1,26 @@
-"""The rows that are kept of aggregates, read side by side with what they should be."""
+"""The rows that are kept of aggregates, read side by side with what they should be.
+
+They are many, so what they hold is compared as PostgreSQL sends it, in its binary format, and made
+a value of Python only to tell a difference.
+"""
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
 from psycopg import AsyncServerCursor
+from psycopg.abc import Loader
+from psycopg.postgres import types
 from psycopg.rows import TupleRow
+from psycopg.types.numeric import Int8BinaryLoader
+from psycopg.types.string import ByteaBinaryLoader
+from pydantic_core import from_json, to_json
 
 from domain.values import same_json
 from projections.expected import Kept
@@ -16,7 +28,46 @@ from projections.handlers import Row
 from projections.histories import Key
 
 FETCH = 2_000  # rows
-JSONB = 3802  # the object id of the type
+MOST_SETTINGS = 5_000  # that are compared once for many rows
+MOST_MOMENTS = 1_000  # that are converted once for many rows
+EPOCH, MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+JSONB = types["jsonb"].oid
+
+
+@dataclass(frozen=True)
+class Form:
+    """How values of a type are sent: which loader leaves them so, how to get there and back."""
+
+    loader: type[Loader]
+    send: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+
+
+@lru_cache(MOST_MOMENTS)
+def _microseconds(moment: datetime) -> int:
+    return (moment - EPOCH) // MICROSECOND
+
+
+def _moment(sent: int) -> Any:
+    try:
+        return EPOCH + sent * MICROSECOND
+    except OverflowError:
+        return "what no calendar has"
+
+
+FORMS: Mapping[int, Form] = {
+    types["uuid"].oid: Form(
+        ByteaBinaryLoader, attrgetter("bytes"), lambda sent: UUID(bytes=bytes(sent))
+    ),
+    types["timestamptz"].oid: Form(Int8BinaryLoader, _microseconds, _moment),
+    JSONB: Form(ByteaBinaryLoader, to_json, lambda sent: from_json(sent[1:])),  # after its version
+}
+
+
+def leave_as_sent(cursor: AsyncServerCursor[TupleRow]) -> None:
+    """Let a cursor's rows have ids as bytes, moments as microseconds since 2000, JSON as text."""
+    for oid, form in FORMS.items():
+        cursor.adapters.register_loader(oid, form.loader)
 
 
 class Rows:
@@ -25,48 +76,70 @@ class Rows:
     All that are compared have the same columns.
     """
 
-    def __init__(self, cursor: AsyncServerCursor[TupleRow]) -> None:
+    def __init__(self, cursor: AsyncServerCursor[TupleRow], kept: Kept) -> None:
         self._cursor = cursor
-        described = cursor.description or ()
-        self._columns = [column.name for column in described]
-        self._id = self._columns.index("id")
+        self._kept = kept
+        self._types = {each.name: each.type_code for each in cursor.description or ()}
+        self._at = {name: n for n, name in enumerate(self._types)}
         self._rest: list[TupleRow] = []
         self._more = True
-        self._json = [(c.name, n) for n, c in enumerate(described) if c.type_code == JSONB]
-        self._compared = False
+        self._equal: Callable[[Row, TupleRow], bool] | None = None
 
-    async def until(self, id: UUID) -> list[TupleRow]:
-        """The next rows, to that of this aggregate."""
+    async def until(self, id: bytes) -> dict[Key, TupleRow]:
+        """The next rows, to those of this aggregate."""
+        at = self._at["id"]
         found: list[TupleRow] = []
-        while self._more and (not self._rest or self._rest[-1][self._id] <= id):
+        while self._more and (not self._rest or self._rest[-1][at] <= id):
             found += self._rest
             self._rest = await self._cursor.fetchmany(FETCH)
             self._more = bool(self._rest)
-        count = bisect_right(self._rest, id, key=itemgetter(self._id))
+        count = bisect_right(self._rest, id, key=itemgetter(at))
         found += self._rest[:count]
         self._rest = self._rest[count:]
-        return found
-
-    def key(self, row: TupleRow, kept: Kept) -> Key:
-        """Which row it is."""
-        return row[self._id], row[self._columns.index("version")] if kept.versions else 0
+        if self._kept.versions:
+            version = self._at["version"]
+            return {(row[at], row[version]): row for row in found}
+        return {(row[at], 0): row for row in found}
 
     def equal(self, expected: Row, found: TupleRow) -> bool:
         """Whether a row is what it should be."""
-        if not self._compared:
-            self._compared = True
-            self._wanted = itemgetter(*expected)
-            self._given = itemgetter(*map(self._columns.index, expected))
-        if self._wanted(expected) != self._given(found):
-            return not list(self.differences(expected, found))
-        return all(_same(expected[name], found[n]) for name, n in self._json if expected[name])
+        if self._equal is None:
+            self._equal = self._comparison(self._kept.columns or tuple(expected))
+        return self._equal(expected, found)
+
+    def _comparison(self, columns: Sequence[str]) -> Callable[[Row, TupleRow], bool]:
+        plain = [name for name in columns if self._types[name] != JSONB]
+        wanted, given = itemgetter(*plain), itemgetter(*map(self._at.__getitem__, plain))
+        forms = [(n, FORMS.get(self._types[name])) for n, name in enumerate(plain)]
+        sent = [(n, form.send) for n, form in forms if form]
+        json = [(name, self._at[name]) for name in columns if self._types[name] == JSONB]
+
+        def equal(expected: Row, found: TupleRow) -> bool:
+            values = list(wanted(expected))
+            for n, send in sent:
+                if values[n] is not None:
+                    values[n] = send(values[n])
+            if tuple(values) != given(found):
+                return False
+            return all(_same_settings(to_json(expected[name]), found[n]) for name, n in json)
+
+        return equal
 
     def differences(self, expected: Row, found: TupleRow) -> Iterator[str]:
         """Each column of it that differs, in words."""
-        for name, value in expected.items():
-            other = found[self._columns.index(name)]
+        for name in self._kept.columns or expected:
+            value, other = expected[name], self._read(name, found)
             if not _same(value, other):
                 yield f", {name}: the events say {value!r}, found {other!r}"
+
+    def _read(self, name: str, row: TupleRow) -> Any:
+        sent, form = row[self._at[name]], FORMS.get(self._types[name])
+        return form.read(sent) if form and sent is not None else sent
+
+
+@lru_cache(MOST_SETTINGS)
+def _same_settings(expected: bytes, sent: bytes | None) -> bool:
+    return _same(from_json(expected), sent and from_json(sent[1:]))
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -375,16 +375,16 @@ async def test_whose_last_event_says_that_it_was_erased_is_erased(lived: World) 
     await erase(lived, gone)
     position = await lived.append(gone, 4, "TableDef.Erased", {})
     assert (await check(lived.conninfo)).differences == []
-    history = History(gone, lines=[*lines(gone, "Created", "Deleted", "Purged"),
-                                   Line(gone, 4, "TableDef.Erased", b"{}", position)])  # fmt: skip
+    history = History(gone, lines=[*lines("Created", "Deleted", "Purged"),
+                                   Line(4, "TableDef.Erased", b"{}", position)])  # fmt: skip
     kept = Kept("version of", "", {TableDef: lambda *_: {}}, versions=True)
     assert list(history.rows(kept, position)) == []
     assert len(list(history.rows(kept, position - 1))) == 4  # of which nobody can tell
 
 
-def lines(id: UUID, *topics: str) -> list[Line]:
+def lines(*topics: str) -> list[Line]:
     """Events that were erased."""
-    return [Line(id, n, f"TableDef.{topic}", None, n) for n, topic in enumerate(topics, 1)]
+    return [Line(n, f"TableDef.{topic}", None, n) for n, topic in enumerate(topics, 1)]
 
 
 @dataclass
@@ -394,12 +394,17 @@ class Column:
 
 
 async def test_true_is_not_one_in_json_that_only_some_of_the_rows_have() -> None:
-    cursor: Any = SimpleNamespace(description=[Column("id"), Column("settings", JSONB)])
-    rows = Rows(cursor)
-    assert rows.equal({"id": 1, "settings": None}, (1, None))
-    assert rows.equal({"id": 1, "settings": {"a": 10.0**300}}, (1, {"a": 10**300}))
-    assert not rows.equal({"id": 1, "settings": {"a": True}}, (1, {"a": 1}))
-    assert not rows.equal({"id": 1, "settings": {"a": True}}, (1, None))
+    columns = [Column("id"), Column("version"), Column("settings", JSONB)]
+    cursor: Any = SimpleNamespace(description=columns)
+    rows = Rows(cursor, Kept("row", "", {}))
+
+    def equal(expected: Any, sent: bytes | None) -> bool:
+        return rows.equal({"id": 1, "version": 2, "settings": expected}, (1, 2, sent))
+
+    assert equal(None, None)
+    assert equal({"a": 10.0**300}, b'\x01{"a": 1%b}' % (b"0" * 300))
+    assert not equal({"a": True}, b'\x01{"a": 1}')
+    assert not equal({"a": True}, None)
 
 
 async def test_a_live_table_that_lost_an_event_cannot_be_read(lived: World) -> None:
