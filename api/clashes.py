@@ -30,20 +30,20 @@ def clashes(change: StaleChange) -> list[Clash]:
     if change.stale.base is None:
         return []
     base, theirs = table_view(change.stale.base), table_view(change.stale.current)
-    return list(_clashes("", base, theirs, _wishes(change.wanted, theirs["settings"])))
+    return list(_clashes("", base, theirs, wishes(change.wanted, theirs["settings"])))
 
 
-def _wishes(wanted: Changes, known: Mapping[str, Any]) -> dict[str, Any]:
+def wishes(wanted: Changes, known: Mapping[str, Any]) -> dict[str, Any]:
     """The change as a merge patch on a table's JSON that has these settings."""
-    wishes: dict[str, Any] = wanted.model_dump(
+    wished: dict[str, Any] = wanted.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude={"settings"}
     )
-    if wishes.get("description") == "":
-        wishes["description"] = None
+    if wished.get("description") == "":
+        wished["description"] = None
     if "settings" in wanted.model_fields_set:
         patch = wanted.settings_patch()
-        wishes["settings"] = dict.fromkeys(known) if patch is None else patch
-    return wishes
+        wished["settings"] = dict.fromkeys(known) if patch is None else patch
+    return wished
 
 
 def _clashes(pointer: str, base: Any, theirs: Any, wish: Any) -> Iterator[Clash]:

@@ -1,7 +1,7 @@
 """What people and keys are called: names beside the events, not in them, so that they can go."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -77,9 +77,12 @@ class Directory:
 
     async def name(self, company_id: UUID, id: UUID) -> str | None:
         """What somebody is called, if that is known."""
-        params = {"company_id": company_id, "ids": [id]}
-        rows = await self._as(company_id, NAMES, params)
-        return rows[0][1] if rows else None
+        return (await self.names(company_id, [id])).get(id)
+
+    async def names(self, company_id: UUID, ids: Collection[UUID]) -> Mapping[UUID, str | None]:
+        """What each of them is called, as far as that is known."""
+        rows = await self._as(company_id, NAMES, {"company_id": company_id, "ids": list(ids)})
+        return dict(rows)
 
     async def erase(
         self, company_id: UUID, id: UUID, key: IdempotencyKey | None = None, dry_run: bool = False

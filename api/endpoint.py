@@ -57,8 +57,10 @@ class Call(Request):
         """What this process can do."""
         return cast("Services", self.scope["app"].state.services)
 
-    async def authenticate(self, scopes: Sequence[str]) -> None:
+    async def authenticate(self, scopes: Sequence[str], csrf_token: str | None = None) -> None:
         """Find out who is calling; here, and only here, every route refuses whoever may not.
+
+        `csrf_token`: that of a form; scripts send it in a header.
 
         Raises:
             ApiError: `unauthenticated`, `rate-limited`, `csrf`, or `forbidden`.
@@ -68,7 +70,7 @@ class Call(Request):
         cookie = None if authorization else self.cookies.get(COOKIE)
         authenticator = self.services.authenticator
         caller = await authenticator.authenticate(authorization, cookie, self.address)
-        caller.check_origin(self.method, headers.get("x-csrf-token"))
+        caller.check_origin(self.method, csrf_token or headers.get("x-csrf-token"))
         for scope in scopes:
             caller.check_scope(scope)
         self.caller = caller
@@ -114,12 +116,15 @@ class Endpoint(APIRoute):
         await response(scope, receive, send)
 
     async def _respond(self, call: Call) -> Response:
-        await call.authenticate(self.scopes)
+        await self._let_in(call)
         arguments = await self._arguments(call)
         if self.dependant.request_param_name:
             arguments[self.dependant.request_param_name] = call
         endpoint = cast(Callable[..., Awaitable[Response]], self.endpoint)
         return await endpoint(**arguments)
+
+    async def _let_in(self, call: Call) -> None:
+        await call.authenticate(self.scopes)
 
     async def _arguments(self, call: Call) -> dict[str, Any]:
         """Everything that the endpoint asks for.
@@ -127,20 +132,20 @@ class Endpoint(APIRoute):
         Raises:
             ApiError: with all that is wrong with path, query, headers and body at once.
         """
-        faults: list[Fault] = []
+        wrong: list[Fault] = []
         arguments: dict[str, Any] = {}
         for where, name, read in self._reads:
             try:
                 arguments[name] = read(call)
             except ValidationError as error:
-                faults += _faults(error, where, name)
+                wrong += faults(error, where, name)
         if self._body:
             try:
                 arguments[self._body[0]] = await self._read_body(call, self._body[1])
             except ValidationError as error:
-                faults += _faults(error, "body")
-        if faults:
-            raise invalid(faults)
+                wrong += faults(error, "body")
+        if wrong:
+            raise invalid(wrong)
         return arguments
 
     async def _read_body(self, call: Call, model: type[BaseModel]) -> BaseModel:
@@ -206,7 +211,7 @@ def _header_reader(model: type[BaseModel]) -> Read:
     return read
 
 
-def _faults(error: ValidationError, where: str, name: str = "") -> list[Fault]:
+def faults(error: ValidationError, where: str, name: str = "") -> list[Fault]:
     """One entry for each value that is wrong, with a JSON pointer into the part of the request."""
     prefix = (name,) if where == "path" else ()
     return [

@@ -89,7 +89,7 @@ def invalid(errors: Sequence[Mapping[str, str]]) -> ApiError:
 
 def respond(error: Exception, request: Request) -> Response:
     """The answer to a request that failed."""
-    problem = _problem(error)
+    problem = as_api_error(error)
     kind = CATALOGUE[problem.code]
     if kind.status == 503:
         problem.headers.setdefault("Retry-After", "1")
@@ -106,72 +106,72 @@ def respond(error: Exception, request: Request) -> Response:
 
 
 @singledispatch
-def _problem(error: Exception) -> ApiError:
-    """What nobody expected is logged, and told to nobody."""
+def as_api_error(error: Exception) -> ApiError:
+    """What an error is over HTTP; what nobody expected is logged, and told to nobody."""
     logger.error("unexpected error", exc_info=error)
     return ApiError("internal", "Something went wrong. It was logged under this request id.")
 
 
-@_problem.register
+@as_api_error.register
 def _(error: ApiError) -> ApiError:
     return error
 
 
-@_problem.register
+@as_api_error.register
 def _(error: HTTPException) -> ApiError:
     code = _STATUS_CODES.get(error.status_code, "internal")
     return ApiError(code, headers=error.headers)
 
 
-@_problem.register
+@as_api_error.register
 def _(error: NotFound) -> ApiError:
     return ApiError("not-found", str(error))
 
 
-@_problem.register
+@as_api_error.register
 def _(error: TableDeleted) -> ApiError:
     deleted_at = rfc3339(error.deleted_at)
     return ApiError("table-deleted", str(error), deletedAt=deleted_at, restorable=True)
 
 
-@_problem.register
+@as_api_error.register
 def _(error: TablePurged) -> ApiError:
     return ApiError("table-purged", str(error))
 
 
-@_problem.register
+@as_api_error.register
 def _(error: NotDeleted) -> ApiError:
     return ApiError("not-deleted", str(error))
 
 
-@_problem.register
+@as_api_error.register
 def _(error: InvalidValue) -> ApiError:
     return invalid([{"pointer": error.pointer, "code": error.code, "detail": str(error)}])
 
 
-@_problem.register
+@as_api_error.register
 def _(error: ContainerUnknown) -> ApiError:
     detail = "is no workspace of this company"
     return invalid([{"pointer": "/workspaceId", "code": "unknown", "detail": detail}])
 
 
-@_problem.register
+@as_api_error.register
 def _(error: ContainerClosed) -> ApiError:
     is_company = error.container_id == error.company_id
     return ApiError("company-removed" if is_company else "workspace-deleted")
 
 
-@_problem.register
+@as_api_error.register
 def _(error: WorkspaceDeleted) -> ApiError:
     return ApiError("workspace-deleted", str(error), deletedAt=rfc3339(error.deleted_at))
 
 
-@_problem.register
+@as_api_error.register
 def _(error: CompanyRemoved) -> ApiError:
     return ApiError("company-removed", str(error))
 
 
-@_problem.register
+@as_api_error.register
 def _(error: SlugHeld) -> ApiError:
     holder = "a deleted table" if error.holder_deleted_at else "another table"
     remedy = "Restore or purge it, or choose" if error.holder_deleted_at else "Choose"
@@ -185,19 +185,19 @@ def _(error: SlugHeld) -> ApiError:
     )
 
 
-@_problem.register
+@as_api_error.register
 def _(error: TakenSince) -> ApiError:
-    problem = _problem(error.refused)
+    problem = as_api_error(error.refused)
     problem.detail += f" {error}"
     return problem
 
 
-@_problem.register
+@as_api_error.register
 def _(error: Stale) -> ApiError:
     return _outdated(error, [])
 
 
-@_problem.register
+@as_api_error.register
 def _(error: StaleChange) -> ApiError:
     return _outdated(error.stale, clashes(error))
 
@@ -213,64 +213,64 @@ def _outdated(error: Stale, found: Sequence[Clash]) -> ApiError:
     )
 
 
-@_problem.register
+@as_api_error.register
 def _(error: Rewound) -> ApiError:
     return ApiError("feed-rewound")
 
 
-@_problem.register(NothingSigned)
-@_problem.register(NotInLog)
+@as_api_error.register(NothingSigned)
+@as_api_error.register(NotInLog)
 def _(error: Exception) -> ApiError:
     return ApiError("not-found", str(error))
 
 
-@_problem.register
+@as_api_error.register
 def _(error: SigningRefused) -> ApiError:
     head = error.head
     since = rfc3339(head.refused_at) if head.refused_at else ""
     return ApiError("audit-log-altered", head.refused or "", checkpoint=head.note, refusedAt=since)
 
 
-@_problem.register
+@as_api_error.register
 def _(error: NoSuchSize) -> ApiError:
     code = "number-too-small" if error.size < error.least else "number-too-large"
     fault = {"pointer": f"/{error.name}", "in": "query", "code": code, "detail": str(error)}
     return invalid([fault])
 
 
-@_problem.register
+@as_api_error.register
 def _(error: LeaseLost) -> ApiError:
     return ApiError("lease-lost")
 
 
-@_problem.register
+@as_api_error.register
 def _(error: NotDelivered) -> ApiError:
     detail = "was not handed out with this lease, or is dealt with"
     return invalid([{"pointer": "/position", "code": "not-delivered", "detail": detail}])
 
 
-@_problem.register
+@as_api_error.register
 def _(error: KeyReused) -> ApiError:
     return ApiError("idempotency-key-reused")
 
 
-@_problem.register
+@as_api_error.register
 def _(error: AppendBusy) -> ApiError:
     return ApiError("append-busy")
 
 
-@_problem.register(Fault)
-@_problem.register(UnreadableEvent)
-@_problem.register(psycopg.OperationalError)
-@_problem.register(psycopg.InterfaceError)
-@_problem.register(psycopg_pool.PoolTimeout)
-@_problem.register(psycopg_pool.TooManyRequests)
+@as_api_error.register(Fault)
+@as_api_error.register(UnreadableEvent)
+@as_api_error.register(psycopg.OperationalError)
+@as_api_error.register(psycopg.InterfaceError)
+@as_api_error.register(psycopg_pool.PoolTimeout)
+@as_api_error.register(psycopg_pool.TooManyRequests)
 def _(error: Exception) -> ApiError:
     logger.warning("unavailable: %s", str(error).strip())
     return ApiError("unavailable")
 
 
-@_problem.register
+@as_api_error.register
 def _(error: DomainError) -> ApiError:
     logger.error("a domain error without a problem", exc_info=error)
     return ApiError("internal")

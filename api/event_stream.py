@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -31,19 +31,37 @@ class ServerSentEvents(Response):
     media_type = "text/event-stream"
 
 
+def whole(item: dict[str, Any]) -> bytes:
+    """The block of an event: all of it, under its type."""
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (
+        item["position"].encode(), item["type"].encode(), to_json(item),
+    )  # fmt: skip
+
+
 class EventStream(ServerSentEvents):
     """What happened since a position, then what happens, until either side ends it.
+
+    `block`: what is sent of each event. `scopes`: what the caller needs, also later.
 
     Each event carries its position as the id, so that a client that comes back says where it was;
     a heartbeat carries the position that was looked at, as most may not be wanted.
     """
 
-    def __init__(self, call: Call, wanted: Wanted, after: int) -> None:
+    def __init__(
+        self,
+        call: Call,
+        wanted: Wanted,
+        after: int,
+        block: Callable[[dict[str, Any]], bytes] = whole,
+        scopes: Sequence[str] = SCOPES,
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._call = call
         self._wanted = wanted
         self._position = after
+        self._block = block
+        self._scopes = scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the client goes, falls behind, may no longer, or we stop."""
@@ -103,7 +121,7 @@ class EventStream(ServerSentEvents):
             batch = await services.feed.read(self._wanted, self._position, limit)
         self._position = batch.position
         behind = len(batch.items) == limit or batch.position < batch.head
-        return b"".join(map(_block, batch.items)), behind
+        return b"".join(map(self._block, batch.items)), behind
 
     def _pieces(self, rows: Sequence[Any]) -> Iterator[bytes]:
         """What is new of these, a piece at a time."""
@@ -112,7 +130,7 @@ class EventStream(ServerSentEvents):
             if row[0] <= self._position:
                 continue
             self._position = row[0]
-            piece += _block(public_item(self._wanted.company_id, row))
+            piece += self._block(public_item(self._wanted.company_id, row))
             if len(piece) >= PIECE:
                 yield bytes(piece)
                 piece.clear()
@@ -124,7 +142,7 @@ class EventStream(ServerSentEvents):
         Raises:
             ApiError: no longer.
         """
-        await self._call.authenticate(SCOPES)
+        await self._call.authenticate(self._scopes)
         return b"id: %d\n: \n\n" % self._position
 
     async def _write(self, block: bytes) -> None:
@@ -143,12 +161,6 @@ class EventStream(ServerSentEvents):
         except TimeoutError:
             self._call.hang_up()
             raise CutOff from None
-
-
-def _block(item: dict[str, Any]) -> bytes:
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (
-        item["position"].encode(), item["type"].encode(), to_json(item),
-    )  # fmt: skip
 
 
 async def _gone(receive: Receive) -> None:

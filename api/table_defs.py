@@ -74,7 +74,7 @@ async def list_tables(
     call: Call, query: Annotated[ListQuery, Query()], headers: Annotated[ReadHeaders, Header()]
 ) -> Response:
     """List the tables of the company, as they are or as they were."""
-    wanted = _filter(call, query)
+    wanted = filter_of(call, query)
     if query.as_of is not None or query.as_of_position is not None:
         return await list_as_of(call, query, headers, wanted)
     await catch_up(call, call.services.tables.progress, headers)
@@ -251,7 +251,8 @@ def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:
     return unless_known(headers, row.json.encode(), answer)
 
 
-def _filter(call: Call, query: ListQuery) -> Filter:
+def filter_of(call: Call, query: ListQuery) -> Filter:
+    """Which tables a query of the list asks for."""
     updated_by = call.caller.actor_id if query.updated_by == "me" else query.updated_by
     return Filter(
         company_id=call.caller.company_id,

@@ -50,6 +50,12 @@ class TableReads:
             raise TablePurged
         raise NotFound
 
+    async def several(self, company_id: UUID, ids: Sequence[UUID]) -> Mapping[UUID, TableRow]:
+        """Those of these tables that there are, deleted or not."""
+        params = queries.by_id_params([company_id], ids)
+        rows = await self._fetch(BY_ID, company_id, params)
+        return {row[0]: TableRow(*row) for row in rows}
+
     async def id_by_slug(self, company_id: UUID, slug: str) -> tuple[UUID, str, bool]:
         """Which table has this slug, its present slug, and whether the two are the same.
 

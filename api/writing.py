@@ -112,15 +112,20 @@ def changed(
     aggregate, receipt = outcome.aggregate, outcome.receipt
     if request.dry_run:
         return rehearsed(noun.name, noun.view(aggregate), outcome)
-    for reader in {request.context.company_id, call.caller.reader}:
-        noun.progress(call).wrote(reader, receipt.position)
-        call.services.history.progress.wrote(reader, receipt.position)
+    note_written(call, request, receipt.position, noun)
     headers = {"ETag": f'"{aggregate.version}"', "Event-Position": str(receipt.position)}
     if receipt.replayed:
         headers["Idempotency-Replayed"] = "true"
     if status == 204:
         return Response(status_code=204, headers=headers)
     return Response(to_json(noun.view(aggregate)), status, headers, "application/json")
+
+
+def note_written(call: Call, request: Request, position: int, noun: Noun) -> None:
+    """Let whoever wrote see it: what they read next waits for this position."""
+    for reader in {request.context.company_id, call.caller.reader}:
+        noun.progress(call).wrote(reader, position)
+        call.services.history.progress.wrote(reader, position)
 
 
 def rehearsed(name: str, view: Any, outcome: Outcome | None = None) -> Response:

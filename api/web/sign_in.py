@@ -1,161 +1,100 @@
-"""Signing in and out with a browser: by key, or by a link that works once."""
+"""Signing in and out with a browser, by key or by a link that works once; what it remembers."""
 
-import html
-from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import Response
 
-from api.bootstrap import Services
-from api.caller import Caller
-from api.edge import read_body
 from api.errors import ApiError
 from api.scopes import COOKIE
+from api.web.languages import LANGUAGES
+from api.web.page import (
+    LANGUAGE,
+    THEME,
+    THEMES,
+    OpenPage,
+    PageCall,
+    language_of,
+    ours,
+    plain,
+    redirect,
+)
 
-FORM_LIMIT = 16 * 1024
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self';"
-    " base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",  # with no-referrer, browsers hide the origin of our own forms
-    "Cache-Control": "no-store",
-}
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title} – Dynamic Tables</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><main><h1>{title}</h1>{body}</main></body></html>
-"""
-FORM = """{message}
-<form method="post" action="/sign-in">
-<p><label for="key">API key</label><br>
-<input id="key" name="key" type="password" autocomplete="current-password" required autofocus></p>
-<p><button>Sign in</button></p></form>
-"""
-HOME = """<p>You are signed in as <strong>{actor}</strong> of <strong>{company}</strong>
-({role}).</p>
-<p><a href="/docs">Look through the API and try it</a></p>
-<form method="post" action="/sign-out"><input type="hidden" name="csrf" value="{csrf}">
-<p><button>Sign out</button></p></form>
-"""
+YEAR = 365 * 24 * 3600  # seconds
 
-router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-async def home(request: Request) -> Response:
-    """Who is signed in; whoever is not, may do so."""
-    try:
-        caller = await _caller(request)
-    except ApiError as error:
-        if error.code != "unauthenticated":
-            raise
-        return RedirectResponse("/sign-in", 303)
-    return _page("Dynamic Tables", await _home(_services(request), caller))
+router = APIRouter(include_in_schema=False, route_class=OpenPage)
 
 
 @router.get("/sign-in")
-async def sign_in_form(request: Request) -> Response:
+async def sign_in_form(call: PageCall) -> Response:
     """The form; or, with the code of a link, at once."""
-    code = request.query_params.get("code")
-    looks_ahead = "prefetch" in request.headers.get("sec-purpose", "")
-    if code is None or looks_ahead or request.scope["asked"] == "HEAD":
-        return _page("Sign in", FORM.format(message=""))
-    services = _services(request)
-    services.authenticator.check_address(_address(request))
+    code = call.query_params.get("code")
+    looks_ahead = "prefetch" in call.headers.get("sec-purpose", "")
+    if code is None or looks_ahead or call.scope["asked"] == "HEAD":
+        return _form(call, ours(call.query_params.get("next", "")))
+    services = call.services
+    services.authenticator.check_address(call.address)
     key_id = await services.sessions.use_code(code)
     if key_id is None:
-        services.authenticator.note_failure(_address(request))
-        message = "<p role=alert>This link was used before, or is too old. Use your key.</p>"
-        return _page("Sign in", FORM.format(message=message), 401)
-    return await _signed_in(request, key_id)
+        services.authenticator.note_failure(call.address)
+        return _form(call, "/", str(language_of(call).text("link-used")), 401)
+    return await _signed_in(call, key_id, "/")
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request) -> Response:
+async def sign_in(call: PageCall) -> Response:
     """Begin a session with a key."""
-    _refuse_other_sites(request)
-    form = await _form(request)
+    form = call.given
+    target = ours(form.get("next"))
     try:
-        key = await _services(request).authenticator.open(form.get("key", ""), _address(request))
+        key = await call.services.authenticator.open(form.get("key"), call.address)
     except ApiError as error:
         if error.code != "unauthenticated":
             raise
-        message = f"<p role=alert>{html.escape(error.detail)}</p>"
-        return _page("Sign in", FORM.format(message=message), 401)
-    return await _signed_in(request, key.id)
+        return _form(call, target, error.detail, 401)
+    return await _signed_in(call, key.id, target)
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
+async def sign_out(call: PageCall) -> Response:
     """End the session, also for whoever has a copy of its cookie."""
-    _refuse_other_sites(request)
-    form = await _form(request)
-    cookie = request.cookies.get(COOKIE)
+    services = call.services
+    cookie = call.cookies.get(COOKIE)
     if not cookie:
-        return RedirectResponse("/sign-in", 303, HEADERS)
+        return redirect("/sign-in")
     try:
-        (await _caller(request)).check_origin("POST", form.get("csrf"))
+        caller = await services.authenticator.authenticate(None, cookie, call.address)
+        caller.check_origin("POST", call.given.get("csrf"))
     except ApiError as error:
         if error.code != "unauthenticated":  # then it has ended already
             raise
-    await _services(request).sessions.end(cookie)
-    _services(request).authenticator.forget(cookie)
-    response = RedirectResponse("/sign-in", 303, HEADERS)
+    await services.sessions.end(cookie)
+    services.authenticator.forget(cookie)
+    response = redirect("/sign-in")
     response.delete_cookie(COOKIE)
     return response
 
 
-async def _home(services: Services, caller: Caller) -> str:
-    actor = company = None
-    if caller.company:
-        actor = await services.directory.name(caller.company, caller.actor_id)
-        company = await services.tenancy.company_name(caller.company)
-    return HOME.format(
-        actor=html.escape(actor or str(caller.actor_id)),
-        company=html.escape(company or "the platform"),
-        role=html.escape(caller.role or ", ".join(sorted(caller.scopes))),
-        csrf=caller.csrf_token,
-    )
+@router.post("/preferences")
+async def prefer(call: PageCall) -> Response:
+    """Remember the language and the theme that somebody wants, in their browser."""
+    form = call.given
+    response = redirect(ours(form.get("next")))
+    for field, cookie, known in (("language", LANGUAGE, LANGUAGES), ("theme", THEME, THEMES)):
+        if form.get(field) in known:
+            response.set_cookie(cookie, form.get(field), YEAR, httponly=True, samesite="lax")
+    return response
 
 
-async def _caller(request: Request) -> Caller:
-    cookie = request.cookies.get(COOKIE)
-    return await _services(request).authenticator.authenticate(None, cookie, _address(request))
-
-
-async def _signed_in(request: Request, key_id: UUID) -> Response:
-    cookie, expires_at = await _services(request).sessions.begin(key_id)
-    response = RedirectResponse("/", 303, HEADERS)
+async def _signed_in(call: PageCall, key_id: UUID, target: str) -> Response:
+    cookie, expires_at = await call.services.sessions.begin(key_id)
+    response = redirect(target)
     response.set_cookie(
-        COOKIE, cookie, expires=expires_at, secure=request.url.scheme == "https",
+        COOKIE, cookie, expires=expires_at, secure=call.url.scheme == "https",
         httponly=True, samesite="lax",
     )  # fmt: skip
     return response
 
 
-async def _form(request: Request) -> dict[str, str]:
-    body = await read_body(request.receive, FORM_LIMIT)
-    return {name: values[-1] for name, values in parse_qs(body.decode("latin-1")).items()}
-
-
-def _refuse_other_sites(request: Request) -> None:
-    """A form of another site signs nobody in here, or out."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    elsewhere = origin is not None and urlsplit(origin).netloc != request.url.netloc
-    if site not in ("same-origin", "none") or elsewhere:
-        raise ApiError("csrf", "This form is not one of ours.")
-
-
-def _page(title: str, body: str, status: int = 200) -> Response:
-    return HTMLResponse(PAGE.format(title=title, body=body), status, HEADERS)
-
-
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _form(call: PageCall, target: str, error: str = "", status: int = 200) -> Response:
+    return plain(call, "sign_in.html", status, next=target, error=error)

@@ -1,0 +1,83 @@
+// Forms are sent without reloading, and links open dialogs; without scripts both are plain pages.
+import { notice, text } from "./notices.js"
+import { fetchPage, show, showNotices } from "./shown.js"
+
+const dialog = () => document.querySelector("#dialog")
+
+document.addEventListener("submit", event => {
+  const form = event.target, button = event.submitter
+  if (form.method !== "post" || "plain" in form.dataset) return
+  event.preventDefault()
+  if (form.ariaBusy !== "true") send(form, button)
+})
+
+async function send(form, button) {
+  const action = button?.getAttribute("formaction") ?? form.getAttribute("action")
+  const body = new URLSearchParams(new FormData(form, button))
+  form.ariaBusy = "true"
+  try {
+    await answer(form, button, await fetchPage(action, { method: "POST", body }))
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    notice(text("not-sent"))
+  } finally {
+    form.ariaBusy = null
+  }
+}
+
+async function answer(form, button, { page, at, signedOut, problem }) {
+  if (signedOut && !location.pathname.startsWith("/sign-in") && form.getAttribute("action") !== "/sign-out") {
+    notice(text("session-ended"), { name: "session" })
+    return
+  }
+  if (problem) {
+    const [title, remedy] = ["h1", "p"].map(part => problem.querySelector(part).textContent)
+    notice(`${title}. ${remedy}`)
+    return
+  }
+  const panel = page.querySelector("[data-panel]")
+  if (panel && (form.closest("dialog") || button?.matches("[data-dialog]"))) {
+    showNotices(page)
+    await open(page, panel)
+    return
+  }
+  form.dispatchEvent(new CustomEvent("sent", { bubbles: true }))
+  if (dialog()?.open) dialog().close()
+  await show(page, at, at.pathname + at.search === location.pathname + location.search ? "replace" : "push")
+  const wrong = document.querySelector("main [aria-invalid=true]")
+  const target = wrong ?? document.querySelector("main [autofocus]") ?? document.querySelector("main")
+  target.focus({ preventScroll: !wrong })
+  if (!wrong) scrollTo(0, 0)
+}
+
+document.addEventListener("click", async event => {
+  const link = event.target.closest("a[data-dialog], a[data-close]")
+  if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
+  if ("close" in link.dataset) {
+    if (!link.closest("dialog")) return
+    event.preventDefault()
+    dialog().close()
+    return
+  }
+  event.preventDefault()
+  openLink(link)
+})
+
+/** Open the panel of the page behind a link as a dialog. */
+export async function openLink(link) {
+  const { page, signedOut, problem } = await fetchPage(link.href)
+  const panel = page.querySelector("[data-panel]")
+  if (signedOut || problem || !panel) location.assign(link.href)
+  else await open(page, panel)
+}
+
+async function open(page, panel) {
+  dialog().replaceChildren(document.adoptNode(panel))
+  const scripts = [...page.querySelectorAll("script[type=module][src]")]
+  const modules = await Promise.all(scripts.map(script => import(script.getAttribute("src"))))
+  if (!dialog().open) dialog().showModal()
+  for (const each of modules) each.begin?.(dialog())
+  const first = dialog().querySelector("[aria-invalid=true]") ?? dialog().querySelector("[autofocus]")
+  first?.focus()
+  if (first && "select" in first.dataset) first.select()
+}

@@ -1,0 +1,88 @@
+// The list of tables: searched while typing, longer while scrolling, and as new as the service is.
+import { notice, text } from "./notices.js"
+import { fetchPage, onPage } from "./shown.js"
+
+const PAUSE = 160, MOST = 1_000 // milliseconds after a key; rows in one page
+let waiting, asked = 0, watcher
+
+onPage(() => {
+  const form = document.querySelector("[data-filters]")
+  if (!form) return
+  form.oninput = () => { clearTimeout(waiting); waiting = setTimeout(search, PAUSE) }
+  form.onsubmit = event => { event.preventDefault(); search() }
+  document.querySelector("main").onchange = count
+  watch()
+  count()
+})
+
+async function search() {
+  const form = document.querySelector("[data-filters]"), number = ++asked
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value))
+  const target = query.size ? `/?${query}` : "/"
+  const { page, at, problem } = await fetchPage(target)
+  if (number !== asked || problem) return // another key came since
+  history.replaceState(null, "", at)
+  swap(page)
+}
+
+/** Show the rows of a page; what was selected or had the focus keeps it. */
+function swap(page) {
+  const old = document.querySelector("#list"), fresh = document.adoptNode(page.querySelector("#list"))
+  const picked = new Set([...old.querySelectorAll(".pick:checked")].map(each => each.value))
+  const focused = old.contains(document.activeElement) && document.activeElement.closest("[data-id]")?.dataset.id
+  const versions = new Map([...old.querySelectorAll("[data-id]")].map(each => [each.dataset.id, each.dataset.version]))
+  for (const each of fresh.querySelectorAll(".pick")) each.checked = picked.has(each.value)
+  old.replaceWith(fresh)
+  for (const part of ["[data-count]", ".looks", ".tabs", ".time"]) {
+    const shown = document.querySelector(part), now = page.querySelector(part)
+    if (shown && now && !shown.open) shown.replaceWith(document.adoptNode(now))
+  }
+  if (focused) fresh.querySelector(`[data-id="${focused}"] [data-row]`)?.focus({ preventScroll: true })
+  watch()
+  count()
+  return [...fresh.querySelectorAll("[data-id]")].filter(each => versions.get(each.dataset.id) !== each.dataset.version)
+}
+
+function count() {
+  const said = document.querySelector("[data-selected]")
+  if (!said) return
+  const picked = document.querySelectorAll(".pick:checked").length
+  said.textContent = `${picked} ${said.dataset.one}`
+}
+
+// The next page comes when its link is near.
+function watch() {
+  watcher?.disconnect()
+  const more = document.querySelector("[data-more]")
+  if (!more || document.querySelectorAll("[data-rows] > li").length >= MOST) return
+  watcher = new IntersectionObserver(async ([entry]) => {
+    if (!entry.isIntersecting) return
+    watcher.disconnect()
+    await extend(document.querySelector("#list"), more)
+    watch()
+  }, { rootMargin: "600px" })
+  watcher.observe(more)
+}
+
+async function extend(list, more) {
+  const { page, problem } = await fetchPage(more.href)
+  if (problem || !more.isConnected) return
+  list.querySelector("[data-rows]").append(...page.querySelectorAll("[data-rows] > li"))
+  const next = page.querySelector("[data-more]")
+  if (next) more.replaceWith(document.adoptNode(next))
+  else more.parentElement.remove()
+}
+
+document.addEventListener("changed", async () => {
+  if (!document.querySelector("#list") || document.querySelector(".then")) return
+  if (document.querySelector("#list details[open]")) return setTimeout(() => document.dispatchEvent(new CustomEvent("changed")), 1_000)
+  const number = ++asked, rows = document.querySelectorAll("[data-rows] > li").length
+  const { page, problem, signedOut } = await fetchPage(location.href)
+  if (number !== asked || problem || signedOut) return
+  for (let more; page.querySelectorAll("[data-rows] > li").length < rows && (more = page.querySelector("[data-more]"));)
+    await extend(page.querySelector("#list"), { href: more.getAttribute("href"), isConnected: true, replaceWith: (...all) => more.replaceWith(...all), parentElement: more.parentElement })
+  if (number !== asked) return
+  const arrived = swap(page)
+  for (const row of arrived) row.classList.add("arrived")
+  if (arrived.length) notice(`${arrived[0].querySelector(".name").textContent}: ${text("live-changed", { name: arrived[0].dataset.by })}`, { name: "live" })
+})

@@ -1,0 +1,51 @@
+// Pages come whole from the server; scripts take the part they need, and begin anew with it.
+
+const begun = []
+
+/** Run `begin` for this page, and for each that is shown in its place. */
+export function onPage(begin) {
+  begun.push(begin)
+  begin()
+}
+
+/** Fetch a page; its document, where it is, and whether it is a problem. */
+export async function fetchPage(url, options = {}) {
+  const response = await fetch(url, options)
+  const page = new DOMParser().parseFromString(await response.text(), "text/html")
+  const at = new URL(response.url)
+  return { page, at, signedOut: at.pathname === "/sign-in", problem: page.querySelector("[data-problem]") }
+}
+
+/** Show a page in place of this one. `history`: push, replace, or leave. */
+export async function show(page, at, history = "push") {
+  document.title = page.title
+  for (const part of ["main", ".side"]) swap(part, page)
+  for (const [name, value] of Object.entries(page.body.dataset)) document.body.dataset[name] = value
+  const token = page.querySelector("meta[name=csrf]")
+  if (token) document.querySelector("meta[name=csrf]")?.replaceWith(document.importNode(token))
+  showNotices(page)
+  if (history === "push") window.history.pushState(null, "", at)
+  if (history === "replace") window.history.replaceState(null, "", at)
+  const scripts = [...page.querySelectorAll("script[type=module][src]")]
+  await Promise.all(scripts.map(script => import(script.getAttribute("src"))))
+  for (const begin of begun) begin()
+}
+
+/** Show what a page says was just done. */
+export function showNotices(page) {
+  const notices = page.querySelectorAll("#notices > *")
+  if (notices.length) document.querySelector("#notices").replaceChildren(...notices)
+}
+
+/** Go to a page without reloading. */
+export async function visit(url, history = "push") {
+  const { page, at } = await fetchPage(url)
+  await show(page, at, history)
+}
+
+function swap(selector, page) {
+  const old = document.querySelector(selector), fresh = page.querySelector(selector)
+  if (old && fresh) old.replaceWith(document.adoptNode(fresh))
+}
+
+window.addEventListener("popstate", () => visit(location.href, "leave"))

@@ -1,0 +1,245 @@
+"""The list of tables as a page: as it is, as it was, and the trash; new tables; several at once."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import ConfigDict, model_validator
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.errors import ApiError
+from api.ids import new_id
+from api.table_defs import PURGE, READ, WRITE, filter_of
+from api.table_schemas import ListQuery, NewTable, SuggestionQuery, TableChanges
+from api.web import writes
+from api.web.page import Page, PageCall, invalid_fields, language_of, ours, redirect, render
+from api.web.table_form import BLANK, COLORS, ICONS, VIEWS, Fields, wanted
+from api.web.templating import with_query
+from api.web.workspace_names import all_workspaces
+from application.base import Outcome, Request
+from application.errors import Refused
+from application.feed import rfc3339
+from domain.errors import DomainError
+from projections.keyset import Keyset
+from projections.keyset import Page as Rows
+from projections.table_def_queries import Filter
+
+PAGE = 50
+MOMENTS = {"hour": 1, "yesterday": 24, "week": 24 * 7, "month": 24 * 30}  # hours ago
+MOST_NEW = 20  # tables that came to be since, which a list of then shows as well
+SAID = ("q", "state", "workspaceId", "updatedBy", "sort", "view", "density", "asOf")
+REFUSALS = ("validation", "slug-taken", "workspace-deleted", "company-removed", "not-found")
+
+router = APIRouter(include_in_schema=False, route_class=Page)
+
+
+class TablesQuery(ListQuery):
+    """The query of the page: that of the list, and how it looks. What is empty was not asked for.
+
+    `at`: a date and time in the reader's zone, as its field has it.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = (
+        "-updatedAt"
+    )
+    view: Literal["rows", "cards"] = "rows"
+    density: Literal["comfortable", "compact"] = "comfortable"
+    at: datetime | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, query: Any) -> Any:
+        return {name: value for name, value in query.items() if value}
+
+
+@router.get("/", dependencies=READ)
+async def list_tables(call: PageCall, query: Annotated[TablesQuery, Query()]) -> Response:
+    """The list, or a later page of it."""
+    said = {name: call.query_params.get(name, "") for name in SAID}
+    if query.at is not None:
+        moment = query.at if query.at.tzinfo else query.at.replace(tzinfo=language_of(call).tz)
+        return redirect(with_query("/", said, asOf=rfc3339(moment)))
+    rows, bound, total = await _rows(call, query)
+    tables = json.loads(f"[{rows.items}]")
+    cursor = rows.next and call.services.cursors.sign(rows.next, call.caller.actor_id, bound)
+    shown: dict[str, Any] = {
+        "tables": tables,
+        "total": total,
+        "names": await _names(call, tables),
+        "workspaces": await all_workspaces(call),
+        "query": query,
+        "said": said,
+        "next": cursor and with_query("/", said, cursor=cursor),
+        "present": {},
+        "newer": [],
+        "moments": _moments(call),
+    }
+    if query.as_of is not None:
+        shown |= await _since(call, tables, query.as_of)
+    return await render(call, "tables.html", **shown)
+
+
+async def _rows(call: PageCall, query: TablesQuery) -> tuple[Rows, object, int | None]:
+    """A page of the list, what its cursor is bound to, and how many there are on all pages."""
+    which, services, total = filter_of(call, query), call.services, None
+
+    def start(bound: object) -> Keyset | None:
+        if query.cursor is None:
+            return None
+        return services.cursors.verify(query.cursor, call.caller.actor_id, bound)
+
+    if query.as_of is None:
+        await services.tables.progress.own_writes(call.caller.reader)
+        rows = await services.tables.list(which, start(which), PAGE)
+        if query.cursor is None:
+            total = await services.tables.count(which)
+        return rows, which, total
+    await services.history.progress.own_writes(call.caller.reader)
+    position = await services.history.position_at(query.as_of, "/asOf")
+    then = (which, position)
+    rows = await services.history.list(which, position, start(then), PAGE)
+    if query.cursor is None:
+        total = await services.history.count(which, position)
+    return rows, then, total
+
+
+async def _names(call: PageCall, tables: Sequence[Mapping[str, Any]]) -> Mapping[str, str | None]:
+    ids = {UUID(table["updatedBy"]) for table in tables}
+    names = await call.services.directory.names(call.caller.company_id, ids)
+    return {str(id): name for id, name in names.items()}
+
+
+def _moments(call: PageCall) -> Sequence[tuple[str, str]]:
+    """Moments to look at, by what people call them."""
+    language, now = language_of(call), datetime.now(UTC).replace(second=0, microsecond=0)
+    return [
+        (str(language.text(f"moment-{name}")), rfc3339(now - timedelta(hours=hours)))
+        for name, hours in MOMENTS.items()
+    ]
+
+
+async def _since(
+    call: PageCall, tables: Sequence[Mapping[str, Any]], then: datetime
+) -> Mapping[str, Any]:
+    """What the tables of then are now, and the newest that were not there then."""
+    company_id = call.caller.company_id
+    await call.services.tables.progress.own_writes(call.caller.reader)
+    ids = [UUID(table["id"]) for table in tables]
+    found = await call.services.tables.several(company_id, ids)
+    newest = Filter(company_id, sort="-createdAt")
+    newer = json.loads(f"[{(await call.services.tables.list(newest, None, MOST_NEW)).items}]")
+    return {
+        "present": {str(id): json.loads(row.json) for id, row in found.items()},
+        "newer": [each for each in newer if datetime.fromisoformat(each["createdAt"]) > then],
+    }
+
+
+@router.get("/tables/new", dependencies=WRITE)
+async def new_table(call: PageCall) -> Response:
+    """The form of a new table."""
+    table = BLANK | {"workspaceId": call.query_params.get("workspaceId")}
+    suggestion = str(language_of(call).text("untitled"))
+    return await _form(call, Fields({**table, "name": suggestion}, ""))
+
+
+@router.post("/tables/new", dependencies=WRITE)
+async def create_table(call: PageCall) -> Response:
+    """Create it, and go on with it, or with another one."""
+    table_defs = call.services.table_defs
+    try:
+        new = writes.read(NewTable, wanted(call.given, BLANK))
+        request = writes.request_of(call, "create")
+        outcome = await writes.write(call, request, lambda each: table_defs.create(each, new))
+    except Exception as error:
+        problem = writes.refusal(error, *REFUSALS)
+        return await _form(call, Fields.given(call.given, BLANK), problem)
+    notice = {"text": "created", "name": outcome.aggregate.name}
+    if "another" in call.given:
+        workspace_id = call.given.get("workspaceId")
+        return redirect(with_query("/tables/new", {}, workspaceId=workspace_id), notice)
+    return redirect(f"/tables/{outcome.aggregate.id}", notice)
+
+
+@router.get("/tables/slug", dependencies=READ)
+async def suggest_slug(call: PageCall, query: Annotated[SuggestionQuery, Query()]) -> Response:
+    """The slug that a table of this name would get; the same as `name` when that is free."""
+    slug = await call.services.table_defs.suggest_slug(call.caller.company_id, query.name)
+    return Response(to_json({"slug": slug}), media_type="application/json")
+
+
+async def _form(call: PageCall, fields: Fields, problem: ApiError | None = None) -> Response:
+    return await render(
+        call,
+        "new_table.html",
+        200 if problem is None else 422,
+        fields=fields,
+        table=fields.table,
+        problem=problem,
+        errors=invalid_fields(problem) if problem else {},
+        workspaces=await all_workspaces(call),
+        icons=ICONS,
+        colors=COLORS,
+        views=VIEWS,
+        once=call.given.get("once") if problem else new_id().hex,
+    )
+
+
+Command = Callable[[UUID, Request], Awaitable[Outcome]]
+
+
+@router.post("/tables/selected/delete", dependencies=WRITE)
+async def delete_selected(call: PageCall) -> Response:
+    """Put several tables aside."""
+    undo = "/tables/selected/restore"
+    return await _each(call, "delete", call.services.table_defs.delete, "deleted-some", undo)
+
+
+@router.post("/tables/selected/restore", dependencies=WRITE)
+async def restore_selected(call: PageCall) -> Response:
+    """Bring several tables back."""
+    return await _each(call, "restore", call.services.table_defs.restore, "restored-some")
+
+
+@router.post("/tables/selected/move", dependencies=WRITE)
+async def move_selected(call: PageCall) -> Response:
+    """Let several tables belong to another workspace, or to the whole company."""
+    changes = writes.read(TableChanges, {"workspaceId": call.given.get("workspaceId") or None})
+
+    async def move(id: UUID, request: Request) -> Outcome:
+        return await call.services.table_defs.change(id, request, changes)
+
+    return await _each(call, "change", move, "moved-some")
+
+
+@router.post("/tables/selected/purge", dependencies=PURGE)
+async def purge_selected(call: PageCall) -> Response:
+    """End several deleted tables for ever."""
+    return await _each(call, "purge", call.services.table_defs.purge, "purged-some")
+
+
+async def _each(
+    call: PageCall, name: str, command: Command, text: str, undo: str | None = None
+) -> Response:
+    """Do the same to each selected table; one that is refused leaves the others."""
+    done: list[UUID] = []
+    for id in writes.ids(call):
+        request = writes.request_of(call, name)
+
+        async def run(request: Request, id: UUID = id) -> Outcome:
+            return await command(id, request)
+
+        try:
+            await writes.write(call, request, run)
+        except (DomainError, Refused):
+            continue
+        done.append(id)
+    notice: dict[str, Any] = {"text": text, "count": len(done)}
+    if undo and done and len(done) <= PAGE:
+        notice |= {"undo": undo, "ids": [str(id) for id in done]}
+    return redirect(ours(call.given.get("next")), notice)

@@ -1,0 +1,84 @@
+"""Writes of pages: as those of the API, with what a form brings instead of headers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from api.endpoint import faults
+from api.errors import ApiError, as_api_error, invalid
+from api.schemas import ConditionalHeaders, WriteQuery
+from api.table_defs import TABLE
+from api.web.page import PageCall
+from api.writing import Noun, note_written, write_request
+from application.base import Outcome, Request
+
+M = TypeVar("M", bound=BaseModel)
+Command = Callable[[Request], Awaitable[Outcome]]
+
+
+def request_of(
+    call: PageCall, command: str, version: int | None = None, *, dry_run: bool = False
+) -> Request:
+    """The application's view of what a form asks for; its field `reason` says why.
+
+    The field `once` makes it safe to send twice.
+
+    Raises:
+        ApiError: `validation`; the reason is too long, or no plain text.
+    """
+    call.content = to_json(call.given.json())
+    given = {
+        "Idempotency-Key": call.given.get("once") or None,
+        "Reason": quote(call.given.get("reason").strip()) or None,
+        "If-Match": None if version is None else f'"{version}"',
+    }
+    headers = read(ConditionalHeaders, {k: v for k, v in given.items() if v is not None})
+    return write_request(call, command, WriteQuery.model_construct(dry_run=dry_run), headers)
+
+
+def read(model: type[M], values: Mapping[str, Any]) -> M:
+    """What a form asks for.
+
+    Raises:
+        ApiError: `validation`, with all that is wrong with it.
+    """
+    try:
+        return model.model_validate_json(to_json(values))
+    except ValidationError as error:
+        raise invalid(faults(error, "body")) from None
+
+
+async def write(call: PageCall, request: Request, command: Command, noun: Noun = TABLE) -> Outcome:
+    """Carry out a command; the pages after it show what it did."""
+    outcome = await command(request)
+    note_written(call, request, outcome.receipt.position, noun)
+    return outcome
+
+
+def refusal(error: Exception, *codes: str) -> ApiError:
+    """Why a command was refused, if a page can tell it beside its form.
+
+    Raises:
+        Exception: it was refused for something else.
+    """
+    problem = as_api_error(error)
+    if problem.code not in codes:
+        raise error
+    return problem
+
+
+def ids(call: PageCall) -> list[UUID]:
+    """The tables that a form is about.
+
+    Raises:
+        ApiError: `validation`.
+    """
+    try:
+        return [UUID(text) for text in call.given.all("id")]
+    except ValueError:
+        fault = {"in": "body", "code": "invalid-uuid", "detail": "must be ids of tables"}
+        raise invalid([{"pointer": "/id", **fault}]) from None
