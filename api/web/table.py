@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from api.clashes import Clash, StaleChange, clashes, wishes
 from api.errors import ApiError, invalid
-from api.history_items import table_changes
+from api.history_items import FIELDS as SHOWN
+from api.history_items import changes as differences
 from api.ids import new_id
 from api.table_defs import PURGE, READ, WRITE, TableId
 from api.table_schemas import CopyOptions, PastQuery, TableChanges
@@ -71,8 +72,7 @@ async def review_table(call: PageCall, id: TableId) -> Response:
     except Exception as error:
         problem = writes.refusal(error, *REFUSALS)
         return await _settings(call, table, Fields.given(call.given, table), problem)
-    before, after = (json.dumps(each) for each in (table, table_view(outcome.aggregate)))
-    changed = table_changes(before, after)
+    changed = _changed(table, table_view(outcome.aggregate))
     return await render(
         call, "review.html", table=table, changes=changed, fields=call.given.json(),
         workspaces=await all_workspaces(call),
@@ -138,11 +138,10 @@ async def ask_to_revert(
     table = await _present(call, id)
     request = writes.request_of(call, "revert", dry_run=True)
     outcome = await _revert(call, id, request, query.version)
-    before, after = (json.dumps(each) for each in (table, table_view(outcome.aggregate)))
     return await render(
         call, "revert.html", table=table, version=query.version,
-        changes=table_changes(before, after), workspaces=await all_workspaces(call),
-        once=new_id().hex,
+        changes=_changed(table, table_view(outcome.aggregate)), once=new_id().hex,
+        workspaces=await all_workspaces(call),
     )  # fmt: skip
 
 
@@ -203,6 +202,13 @@ async def _base(call: PageCall, table: Mapping[str, Any]) -> Mapping[str, Any]:
     row = await call.services.history.at_version(call.caller.company_id, id, version)
     found: Mapping[str, Any] = json.loads(row.json)
     return found
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """What differs between two states of a table, as JSON."""
+    names = SHOWN["TableDef"].keys() & before.keys()
+    first, second = ({name: each[name] for name in sorted(names)} for each in (before, after))
+    return differences(first, second)
 
 
 def _chosen(call: PageCall, patch: dict[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,7 @@ async def _since(
 @router.get("/tables/new", dependencies=WRITE)
 async def new_table(call: PageCall) -> Response:
     """The form of a new table."""
-    table = BLANK | {"workspaceId": call.query_params.get("workspaceId")}
+    table = {**BLANK, "workspaceId": call.query_params.get("workspaceId")}
     suggestion = str(language_of(call).text("untitled"))
     return await _form(call, Fields({**table, "name": suggestion}, ""))
 
