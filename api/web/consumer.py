@@ -18,7 +18,8 @@ from api.orders import Connection
 from api.parked import FIRST, Id
 from api.web import consumer_form, writes
 from api.web.consumers import lagging
-from api.web.event_filter import tables_by_id
+from api.web.due import due
+from api.web.event_filter import things
 from api.web.forms import Form
 from api.web.orders import order_of
 from api.web.page import Page, PageCall, invalid_fields, language_of, redirect, render
@@ -40,11 +41,11 @@ async def show_consumer(call: PageCall, name: Name) -> Response:
     consumer, waiting = await _now(call, name)
     owners = {UUID(str(each["owner"])) for each in consumer["progress"] if each["owner"]}
     people = await call.services.directory.names(call.caller.company_id, owners)
-    tables = await tables_by_id(call, [consumer["tableId"], *(each["id"] for each in waiting)])
+    tables = await things(call, [consumer["tableId"], *(each["id"] for each in waiting)])
     return await render(
         call, "consumer.html", consumer=consumer, waiting=waiting, tables=tables, counted=COUNTED,
         people={str(id): each for id, each in people.items()},
-        base=str(call.base_url).rstrip("/"),
+        base=str(call.base_url).rstrip("/"), due=due,
     )  # fmt: skip
 
 
@@ -130,7 +131,7 @@ async def replay(call: PageCall, name: Name, id: Id) -> Response:
 async def ask_to_drop(call: PageCall, name: Name, id: Id) -> Response:
     """What dropping means."""
     consumer, _ = await _now(call, name)
-    tables = await tables_by_id(call, [id])
+    tables = await things(call, [id])
     return await render(call, "consumer_drop.html", consumer=consumer, id=str(id), tables=tables)
 
 

@@ -15,7 +15,7 @@ from api.consuming import OWN
 from api.errors import ApiError, invalid
 from api.orders import Connection
 from api.web import consumer_form, writes
-from api.web.event_filter import tables_by_id
+from api.web.event_filter import things
 from api.web.orders import order_of
 from api.web.page import Page, PageCall, redirect, render
 from application.consumers.consumer import named
@@ -41,7 +41,7 @@ async def list_consumers(call: PageCall) -> Response:
         return items
 
     items = await call.services.transact(company_id, run)
-    tables = await tables_by_id(call, [each["tableId"] for each in items])
+    tables = await things(call, [each["tableId"] for each in items])
     return await render(call, "consumers.html", consumers=items, tables=tables, counted=COUNTED)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from api.event_schemas import TOPICS
 from api.web.forms import Form
 from api.web.page import PageCall
+from api.web.workspace_names import all_workspaces
 from domain.errors import NotFound
 from projections.table_def_queries import Filter
 
@@ -39,15 +40,20 @@ def number(text: str) -> int | str:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else text
 
 
-async def tables_by_id(
+async def things(
     call: PageCall, ids: Iterable[str | UUID | None]
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Those of these tables that there are, deleted or not, for whoever may read tables."""
+    """Those of these tables and workspaces that there are, for whoever may read them."""
     wanted = {UUID(str(id)) for id in ids if id}
     if not wanted or not _may_read(call):
         return {}
-    found = await call.services.tables.several(call.caller.company_id, list(wanted))
-    return {str(id): json.loads(row.json) for id, row in found.items()}
+    company_id = call.caller.company_id
+    rows = await call.services.tables.several(company_id, list(wanted))
+    found = {str(id): json.loads(row.json) for id, row in rows.items()}
+    if len(found) < len(wanted):
+        found |= await all_workspaces(call)
+        found[str(company_id)] = {"name": await call.services.tenancy.company_name(company_id)}
+    return found
 
 
 async def offered_tables(call: PageCall) -> Sequence[Mapping[str, Any]]:
@@ -62,7 +68,7 @@ async def offered_tables(call: PageCall) -> Sequence[Mapping[str, Any]]:
 
 async def named(call: PageCall, table_id: str | UUID | None) -> str:
     """What the field of a table shows for an id: its slug, if it has one."""
-    tables = await tables_by_id(call, [table_id])
+    tables = await things(call, [table_id])
     return str(tables.get(str(table_id), {}).get("slug") or table_id or "")
 
 

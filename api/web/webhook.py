@@ -17,7 +17,8 @@ from api.parked import FIRST
 from api.reading import after
 from api.tenancy_schemas import CursorQuery
 from api.web import webhook_form, writes
-from api.web.event_filter import number, tables_by_id
+from api.web.due import due
+from api.web.event_filter import number, things
 from api.web.orders import order_of
 from api.web.page import Page, PageCall, invalid_fields, redirect, render
 from api.web.webhooks import show_secret, state
@@ -43,11 +44,11 @@ async def show_webhook(
     bound = ("deliveries", call.caller.company_id, id)
     page = await sent_to(call, id, after(call, query.cursor, bound), PAGE)
     cursor = page.next and call.services.cursors.sign(page.next, call.caller.actor_id, bound)
-    tables = await tables_by_id(call, [webhook["tableId"], *(each["id"] for each in waiting)])
+    ids = [webhook["tableId"], *(each["id"] for each in waiting)]
     return await render(
-        call, "webhook.html", webhook=webhook, waiting=waiting, tables=tables, cursor=cursor,
-        deliveries=json.loads(f"[{page.items}]"), is_first=query.cursor is None,
-        next_try={each["eventId"]: each["retryAt"] for each in waiting if each["retryAt"]},
+        call, "webhook.html", webhook=webhook, waiting=waiting, tables=await things(call, ids),
+        deliveries=_with_next_try(json.loads(f"[{page.items}]"), waiting), cursor=cursor,
+        is_first=query.cursor is None, due=due,
     )  # fmt: skip
 
 
@@ -144,6 +145,14 @@ async def replay_events(call: PageCall, id: WebhookId) -> Response:
     except Exception as error:
         return await _replay_form(call, id, writes.refusal(error, *webhook_form.REFUSALS))
     return redirect(f"/webhooks/{id}", {"text": "webhook-resent-range"})
+
+
+def _with_next_try(
+    sent: Sequence[dict[str, Any]], waiting: Sequence[Mapping[str, Any]]
+) -> Sequence[Mapping[str, Any]]:
+    """The attempts; the last one of an event that waits says when the next one is."""
+    next_try = {each["eventId"]: each["retryAt"] for each in waiting}
+    return [each | {"nextTry": next_try.pop(each["eventId"], None)} for each in sent]
 
 
 async def _replay_form(call: PageCall, id: UUID, problem: ApiError | None = None) -> Response:

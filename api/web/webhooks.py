@@ -11,7 +11,8 @@ from starlette.responses import Response
 from api import webhook_orders
 from api.orders import Connection
 from api.web import webhook_form, writes
-from api.web.event_filter import tables_by_id
+from api.web.due import due
+from api.web.event_filter import things
 from api.web.orders import order_of
 from api.web.page import Page, PageCall, render
 from api.webhook_schemas import NewWebhook
@@ -33,8 +34,8 @@ async def list_webhooks(call: PageCall) -> Response:
         return [each | {"state": state(each), "last": last.get(each["id"])} for each in items]
 
     items = await call.services.transact(company_id, run)
-    tables = await tables_by_id(call, [each["tableId"] for each in items])
-    return await render(call, "webhooks.html", webhooks=items, tables=tables)
+    tables = await things(call, [each["tableId"] for each in items])
+    return await render(call, "webhooks.html", webhooks=items, tables=tables, due=due)
 
 
 @router.get("/webhooks/new", dependencies=OWN)
