@@ -10,6 +10,7 @@ from api.event_schemas import TOPICS
 from api.web.forms import Form
 from api.web.page import PageCall
 from api.web.workspace_names import all_workspaces
+from domain.containers import workspace_aggregate
 from domain.errors import NotFound
 from projections.table_def_queries import Filter
 
@@ -51,7 +52,8 @@ async def things(
     rows = await call.services.tables.several(company_id, list(wanted))
     found = {str(id): json.loads(row.json) for id, row in rows.items()}
     if len(found) < len(wanted):
-        found |= await all_workspaces(call)
+        for id, each in (await all_workspaces(call)).items():
+            found[str(workspace_aggregate(company_id, UUID(id)))] = each
         found[str(company_id)] = {"name": await call.services.tenancy.company_name(company_id)}
     return found
 
