@@ -50,13 +50,14 @@ async def save_table(call: PageCall, id: TableId) -> Response:
         patch = _chosen(call, wanted(call.given, base))
         if not patch:
             return redirect(f"/tables/{id}", {"text": "unchanged"})
-        merged = await _change(call, id, int(base["version"]), writes.read(TableChanges, patch))
+        changes = writes.read(TableChanges, patch)
+        saved, merged = await _change(call, id, int(base["version"]), changes)
     except StaleChange as stale:
         return await _clash(call, stale)
     except Exception as error:
         problem = writes.refusal(error, *REFUSALS)
         return await _settings(call, table, Fields.given(call.given, table), problem)
-    notice = {"text": "saved-merged" if merged else "saved", "name": table["name"]}
+    notice = {"text": "saved-merged" if merged else "saved", "name": saved.aggregate.name}
     return redirect(f"/tables/{id}", notice)
 
 
@@ -205,9 +206,12 @@ async def _base(call: PageCall, table: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """What differs between two states of a table, as JSON."""
-    names = SHOWN["TableDef"].keys() & before.keys()
-    first, second = ({name: each[name] for name in sorted(names)} for each in (before, after))
+    """What differs between two states of a table, as JSON; what is not set is as it is then."""
+    first, second = (
+        {name: each[name] for name in SHOWN["TableDef"] if name in each}
+        | {"settings": each["effectiveSettings"]}
+        for each in (before, after)
+    )
     return differences(first, second)
 
 
@@ -223,8 +227,10 @@ def _chosen(call: PageCall, patch: dict[str, Any]) -> dict[str, Any]:
     return patch
 
 
-async def _change(call: PageCall, id: UUID, version: int, changes: TableChanges) -> bool:
-    """Change what others have not changed meanwhile; whether they changed something else.
+async def _change(
+    call: PageCall, id: UUID, version: int, changes: TableChanges
+) -> tuple[Outcome, bool]:
+    """Change what others have not changed meanwhile; and whether they changed something else.
 
     Raises:
         StaleChange: they changed the same.
@@ -232,7 +238,7 @@ async def _change(call: PageCall, id: UUID, version: int, changes: TableChanges)
     for round in range(ROUNDS):
         request = writes.request_of(call, "change", version)
         try:
-            await writes.write(
+            outcome = await writes.write(
                 call, request, lambda it: call.services.table_defs.change(id, it, changes)
             )
         except Stale as stale:
@@ -241,7 +247,7 @@ async def _change(call: PageCall, id: UUID, version: int, changes: TableChanges)
                 raise change from stale
             version = stale.current.version
         else:
-            return round > 0
+            return outcome, round > 0
     raise ApiError("append-busy")
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from api.web.static_files import address
 
 MOST_ICONS = 2_000
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _EMPHASISED = re.compile(r"(?<!\\)\*((?:\\.|[^\\*])*)\*")
 _ESCAPED = re.compile(r"\\(.)")
 DARK, LIGHT = "#1b1a22", "#ffffff"
@@ -31,7 +32,7 @@ def environment() -> Environment:
     )
     made.globals |= {
         "address": address, "icon": icon, "has_icon": has_icon, "readable_on": readable_on,
-        "with_query": with_query, "emphasised": emphasised,
+        "is_color": is_color, "with_query": with_query, "emphasised": emphasised,
     }  # fmt: skip
     return made
 
@@ -58,6 +59,11 @@ def readable_on(color: str) -> str:
     """Black or white, whichever has more contrast (WCAG 2.2, 1.4.3) on a colour `#rrggbb`."""
     light = _luminance(color)
     return LIGHT if 1.05 / (light + 0.05) >= (light + 0.05) / (_luminance(DARK) + 0.05) else DARK
+
+
+def is_color(text: str | None) -> bool:
+    """Whether something that somebody typed can be drawn as a colour."""
+    return bool(text and _COLOR.fullmatch(text))
 
 
 def _luminance(color: str) -> float:
