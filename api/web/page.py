@@ -131,6 +131,23 @@ def redirect(target: str, notice: Mapping[str, Any] | None = None) -> Response:
     return response
 
 
+def wants_page(request: Request) -> bool:
+    """Whether it is a browser that looks for a page which is not there."""
+    programs = request.url.path.startswith(("/api/", "/static/"))
+    return (
+        request.method == "GET"
+        and not programs
+        and "text/html" in request.headers.get("accept", "")
+    )
+
+
+def not_found(request: Request) -> Response:
+    """The page of an address that there is not."""
+    kind = CATALOGUE["not-found"]
+    shown = {"problem": ApiError(kind.code), "kind": kind}
+    return plain(request, "problem.html", 404, request_id=request.scope["request_id"], **shown)
+
+
 async def failed(call: Call, error: Exception) -> Response:
     """What went wrong, as a page: what it means, and what to do."""
     problem = as_api_error(error)

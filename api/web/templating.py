@@ -32,7 +32,7 @@ def environment() -> Environment:
     )
     made.globals |= {
         "address": address, "icon": icon, "has_icon": has_icon, "readable_on": readable_on,
-        "is_color": is_color, "with_query": with_query, "emphasised": emphasised,
+        "is_color": is_color, "symbols": symbols, "drawn": drawn, "with_query": with_query, "emphasised": emphasised,
     }  # fmt: skip
     return made
 
@@ -42,6 +42,23 @@ def icon(name: str, size: int = 18) -> Markup:
     """An icon of the package; beside a text it says nothing, so that nobody has it read out."""
     said = {"aria-hidden": "true", "focusable": "false", "class": "icon"}
     return Markup(lucide(name, size=size, **said))  # noqa: S704  # its file is of the package
+
+
+@lru_cache(MOST_ICONS)
+def symbols(*names: str) -> Markup:
+    """Icons that a page shows many times, as symbols that `drawn` refers to."""
+    inner = Markup().join(
+        Markup('<symbol id="icon-{}" viewBox="0 0 24 24">{}</symbol>').format(name, icon(name, 24))
+        for name in names
+    )
+    return Markup("<svg hidden>{}</svg>").format(inner)
+
+
+def drawn(name: str, size: int = 18) -> Markup:
+    """An icon that is among the symbols of the page."""
+    return Markup(
+        '<svg class="icon" width="{0}" height="{0}" aria-hidden="true"><use href="#icon-{1}"/></svg>'
+    ).format(size, name)
 
 
 @lru_cache(MOST_ICONS)
