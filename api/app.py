@@ -86,9 +86,9 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 
 def _refuse(request: Request, error: Exception) -> Response:
     """The answer of the router itself: no such route, or not with this method."""
-    if wants_page(request):
-        return not_found(request)
     response = errors.respond(error, request)
+    if response.status_code == 404 and wants_page(request):
+        return not_found(request)
     if response.status_code == 405:
         response.headers["Allow"] = ", ".join(_methods(request)) or "GET, HEAD"
     return response

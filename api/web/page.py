@@ -133,12 +133,8 @@ def redirect(target: str, notice: Mapping[str, Any] | None = None) -> Response:
 
 def wants_page(request: Request) -> bool:
     """Whether it is a browser that looks for a page which is not there."""
-    programs = request.url.path.startswith(("/api/", "/static/"))
-    return (
-        request.method == "GET"
-        and not programs
-        and "text/html" in request.headers.get("accept", "")
-    )
+    of_programs = request.url.path.startswith(("/api/", "/static/"))
+    return not of_programs and "text/html" in request.headers.get("accept", "")
 
 
 def not_found(request: Request) -> Response:
