@@ -16,6 +16,8 @@ from api.caller import SAFE_METHODS
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError, as_api_error
 from api.problems import CATALOGUE
+from api.progress import Progress
+from api.reading import DEFAULT_WAIT
 from api.web import notices
 from api.web.forms import Form, read_form
 from api.web.languages import Language, choose, known_zone
@@ -72,6 +74,11 @@ class OpenPage(Page):
     async def _let_in(self, call: Call) -> None:
         if call.method not in SAFE_METHODS:
             cast(PageCall, call).given = await read_form(call)
+
+
+async def caught_up(call: Call, progress: Progress) -> None:
+    """Wait until a person can see what they just did: nobody likes to see the state before."""
+    await progress.own_writes(call.caller.reader, DEFAULT_WAIT)
 
 
 def language_of(request: Request) -> Language:

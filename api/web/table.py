@@ -17,7 +17,7 @@ from api.table_defs import PURGE, READ, WRITE, TableId
 from api.table_schemas import CopyOptions, PastQuery, TableChanges
 from api.views import table_view
 from api.web import writes
-from api.web.page import Page, PageCall, invalid_fields, ours, redirect, render
+from api.web.page import Page, PageCall, caught_up, invalid_fields, ours, redirect, render
 from api.web.table_form import COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.workspace_names import all_workspaces
 from application.base import Outcome, Request, Stale
@@ -183,7 +183,7 @@ def number(call: PageCall, name: str) -> int:
 async def _present(call: PageCall, id: UUID) -> dict[str, Any]:
     """The table as it is, deleted or not."""
     tables, company_id = call.services.tables, call.caller.company_id
-    await tables.progress.own_writes(call.caller.reader)
+    await caught_up(call, tables.progress)
     try:
         row = await tables.one(company_id, id)
     except NotFound:
@@ -290,7 +290,7 @@ async def _clash(call: PageCall, change: StaleChange) -> Response:
 async def _then(call: PageCall, id: UUID, query: PastQuery) -> Response:
     """A table as it was."""
     history, company_id = call.services.history, call.caller.company_id
-    await history.progress.own_writes(call.caller.reader)
+    await caught_up(call, history.progress)
     if query.as_of is not None:
         position = await history.position_at(query.as_of, "/asOf")
         row = await history.at_position(company_id, id, position)

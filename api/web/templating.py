@@ -32,7 +32,8 @@ def environment() -> Environment:
     )
     made.globals |= {
         "address": address, "icon": icon, "has_icon": has_icon, "readable_on": readable_on,
-        "is_color": is_color, "symbols": symbols, "drawn": drawn, "with_query": with_query, "emphasised": emphasised,
+        "is_color": is_color, "symbols": symbols, "drawn": drawn,
+        "with_query": with_query, "emphasised": emphasised,
     }  # fmt: skip
     return made
 
