@@ -41,6 +41,7 @@ from api.web import consumers as consumer_pages
 from api.web import live, sign_in, static_files, table, tables
 from api.web import webhook as webhook_page
 from api.web import webhooks as webhook_pages
+from api.web.page import not_found, wants_page
 
 # The tables first: routes are tried in this order.
 MODULES = (
@@ -91,6 +92,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 def _refuse(request: Request, error: Exception) -> Response:
     """The answer of the router itself: no such route, or not with this method."""
     response = errors.respond(error, request)
+    if response.status_code == 404 and wants_page(request):
+        return not_found(request)
     if response.status_code == 405:
         response.headers["Allow"] = ", ".join(_methods(request)) or "GET, HEAD"
     return response
