@@ -8,7 +8,7 @@ from uuid import UUID
 
 from api.event_schemas import TOPICS
 from api.web.forms import Form
-from api.web.page import PageCall
+from api.web.page import PageCall, caught_up
 from api.web.workspace_names import all_workspaces
 from domain.containers import workspace_aggregate
 from domain.errors import NotFound
@@ -30,6 +30,7 @@ async def chosen_table(call: PageCall) -> str | None:
     """The id of the table whose slug was typed; None = all. Whatever else it is, is kept."""
     text = call.given.get("table").strip()
     if text and _may_read(call):
+        await caught_up(call, call.services.tables.progress)
         with contextlib.suppress(NotFound):
             id, _, _ = await call.services.tables.id_by_slug(call.caller.company_id, text)
             return str(id)
@@ -49,6 +50,7 @@ async def things(
     if not wanted or not _may_read(call):
         return {}
     company_id = call.caller.company_id
+    await caught_up(call, call.services.tables.progress)
     rows = await call.services.tables.several(company_id, list(wanted))
     found = {str(id): json.loads(row.json) for id, row in rows.items()}
     if len(found) < len(wanted):
@@ -62,6 +64,7 @@ async def offered_tables(call: PageCall) -> Sequence[Mapping[str, Any]]:
     """The first tables by name, to choose one of."""
     if not _may_read(call):
         return []
+    await caught_up(call, call.services.tables.progress)
     wanted = Filter(call.caller.company_id, sort="name")
     page = await call.services.tables.list(wanted, None, MOST)
     found: Sequence[Mapping[str, Any]] = json.loads(f"[{page.items}]")
