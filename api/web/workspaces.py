@@ -21,6 +21,7 @@ from projections.table_def_queries import Filter
 from projections.tenancy_queries import WORKSPACES
 
 REFUSALS = ("validation", "company-removed", "workspace-deleted")
+FORM, DELETION = "workspace_form.html", "workspace_delete.html"
 BLANK = {"id": "", "name": "", "version": 0}
 
 router = APIRouter(include_in_schema=False, route_class=Page)
@@ -47,10 +48,7 @@ async def create_workspace(call: PageCall) -> Response:
     workspaces, name = call.services.workspaces, call.given.get("name")
     try:
         new = writes.read(NewWorkspace, {"name": name})
-        request = writes.request_of(call, "create")
-        outcome = await writes.write(
-            call, request, lambda each: workspaces.create(each, new), WORKSPACE
-        )
+        outcome = await _do(call, "create", lambda it: workspaces.create(it, new))
     except Exception as error:
         return await _form(call, BLANK, name, writes.refusal(error, *REFUSALS))
     return redirect("/workspaces", {"text": "created", "name": outcome.aggregate.name})
@@ -60,6 +58,8 @@ async def create_workspace(call: PageCall) -> Response:
 async def ask_for_name(call: PageCall, id: WorkspaceId) -> Response:
     """The form of another name."""
     workspace = await _present(call, id)
+    if workspace["deletedAt"]:
+        return _gone(workspace["name"])
     return await _form(call, workspace, workspace["name"])
 
 
@@ -71,7 +71,7 @@ async def rename_workspace(call: PageCall, id: WorkspaceId) -> Response:
         wanted = {"name": writes.read(WorkspaceChange, {"name": name}).name}
         outcome = await _rename(call, id, wanted)
     except Stale as stale:
-        return await _clash(call, "workspace_form.html", stale, name=name)
+        return await _clash(call, FORM, stale, name=name)
     except Exception as error:
         problem = writes.refusal(error, *REFUSALS)
         if problem.code == "workspace-deleted":
@@ -83,20 +83,23 @@ async def rename_workspace(call: PageCall, id: WorkspaceId) -> Response:
 @router.get("/workspaces/{id}/delete", dependencies=WRITE)
 async def ask_to_delete(call: PageCall, id: WorkspaceId) -> Response:
     """The form that puts it aside: what goes with it."""
-    return await _show(call, "workspace_delete.html", await _present(call, id))
+    workspace = await _present(call, id)
+    if workspace["deletedAt"]:
+        return _gone(workspace["name"])
+    return await _show(call, DELETION, workspace)
 
 
 @router.post("/workspaces/{id}/delete", dependencies=WRITE)
 async def delete_workspace(call: PageCall, id: WorkspaceId) -> Response:
     """Put it aside with its tables, and offer to take that back."""
-    request = writes.request_of(call, "delete", number(call, "version"))
-    workspaces = call.services.workspaces
+    workspaces, version = call.services.workspaces, number(call, "version")
     try:
-        outcome = await writes.write(
-            call, request, lambda each: workspaces.delete(id, each), WORKSPACE
-        )
+        outcome = await _do(call, "delete", lambda it: workspaces.delete(id, it), version)
     except Stale as stale:
-        return await _clash(call, "workspace_delete.html", stale)
+        return await _clash(call, DELETION, stale)
+    except Exception as error:
+        problem = writes.refusal(error, "validation")
+        return await _show(call, DELETION, await _present(call, id), 422, problem=problem)
     notice = {"text": "workspace-deleted", "name": outcome.aggregate.name}
     return redirect("/workspaces", notice | {"undo": f"/workspaces/{id}/restore"})
 
@@ -104,20 +107,24 @@ async def delete_workspace(call: PageCall, id: WorkspaceId) -> Response:
 @router.post("/workspaces/{id}/restore", dependencies=WRITE)
 async def restore_workspace(call: PageCall, id: WorkspaceId) -> Response:
     """Bring it back, with the tables that were deleted with it."""
-    request, workspaces = writes.request_of(call, "restore"), call.services.workspaces
-    outcome = await writes.write(
-        call, request, lambda each: workspaces.restore(id, each), WORKSPACE
-    )
+    workspaces = call.services.workspaces
+    outcome = await _do(call, "restore", lambda it: workspaces.restore(id, it))
     return redirect("/workspaces", {"text": "workspace-restored", "name": outcome.aggregate.name})
 
 
+async def _do(
+    call: PageCall, name: str, command: writes.Command, version: int | None = None
+) -> Outcome:
+    request = writes.request_of(call, name, version)
+    return await writes.write(call, request, command, WORKSPACE)
+
+
 async def _rename(call: PageCall, id: UUID, wanted: meanwhile.Values) -> Outcome:
+    workspaces = call.services.workspaces
+
     async def change(values: meanwhile.Values, version: int) -> Outcome:
-        changes, request = WorkspaceChange(**values), writes.request_of(call, "change", version)
-        workspaces = call.services.workspaces
-        return await writes.write(
-            call, request, lambda each: workspaces.change(id, each, changes), WORKSPACE
-        )
+        changes = WorkspaceChange(**values)
+        return await _do(call, "change", lambda it: workspaces.change(id, it, changes), version)
 
     version = number(call, "version")
     return await meanwhile.merged(version, wanted, lambda each: {"name": each.name}, change)
@@ -151,7 +158,7 @@ async def _form(
     call: PageCall, workspace: dict[str, Any], name: str, problem: ApiError | None = None
 ) -> Response:
     status = 200 if problem is None else 422
-    return await _show(call, "workspace_form.html", workspace, status, name=name, problem=problem)
+    return await _show(call, FORM, workspace, status, name=name, problem=problem)
 
 
 async def _show(
@@ -162,7 +169,8 @@ async def _show(
     shown |= {"errors": invalid_fields(problem) if problem else {}, "workspace": workspace}
     shown.setdefault("clash", None)
     shown["once"] = call.given.get("once") if problem else new_id().hex
-    if template == "workspace_delete.html":
+    if template == DELETION:
+        shown["reason"] = call.given.get("reason")
         shown["count"] = await _tables(call, UUID(workspace["id"]))
     return await render(call, template, status, **shown)
 

@@ -91,6 +91,16 @@ async def test_a_wrong_name_stays_in_its_field_beside_what_is_wrong(
     assert await service.stored() == []
 
 
+async def test_a_reason_that_is_too_long_stays_in_its_field(
+    service: Service, admin: AsyncClient
+) -> None:
+    answer = await send(admin, at(WORKSPACE, "delete"), reason="why" * 200, version="1")
+    assert answer.status_code == 422
+    assert 'id="delete-reason-error"' in answer.text
+    assert "why" * 200 in answer.text
+    assert await service.stored() == []
+
+
 async def test_somebody_renamed_it_meanwhile(client: AsyncClient, admin: AsyncClient) -> None:
     await client.patch(f"/api/workspaces/{WORKSPACE}", json={"name": "<Theirs>"})
     answer = await send(admin, at(WORKSPACE, "rename"), name="Mine", version="1")
@@ -116,6 +126,9 @@ async def test_what_others_did_besides_is_no_conflict(
     assert "deleted-meanwhile" in notice(answer)
     answer = await send(admin, at(WORKSPACE, "delete"), version="1")
     assert "deleted-meanwhile" in notice(answer)
+    for action in ("rename", "delete"):
+        asked = await admin.get(at(WORKSPACE, action))
+        assert asked.headers["location"] == "/workspaces?state=deleted"
     await client.post(f"/api/workspaces/{WORKSPACE}/restore")
     answer = await send(admin, at(WORKSPACE, "rename"), name="Mine", version="1")
     assert answer.status_code == 303
