@@ -16,6 +16,7 @@ from application.webhooks.sending import Sending, utc_now
 from tests.api.browsers import Browser, browser, main, once
 from tests.api.conftest import Installation, Service, cloning, installed, two_companies
 from tests.api.receivers import receiving
+from tests.api.tenants import new_key
 from tests.api.test_table_defs import create
 
 pytestmark = pytest.mark.anyio
@@ -260,6 +261,21 @@ async def test_nobody_sees_the_webhooks_of_another_company(service: Service) -> 
     for it in ("edit", "pause", "rotate", "delete", "test"):
         answer = await admin.send(f"/webhooks/{theirs['id']}/{it}", url=NOWHERE, overlap="0")
         assert answer.status_code == 404
+
+
+async def test_whoever_may_not_read_tables_is_told_no_names(
+    service: Service, client: AsyncClient
+) -> None:
+    table = await create(client, name="Layoffs")
+    id, _ = await make(await browser(service), table="layoffs")
+    made = await new_key(client, role=None, scopes=["webhooks:write"])
+    async with service.with_token(None) as somebody:
+        await somebody.post("/sign-in", data={"key": made["key"]})
+        for path in ("/webhooks", "/webhooks/new", f"/webhooks/{id}", f"/webhooks/{id}/edit"):
+            answer = await somebody.get(path)
+            assert answer.status_code == 200
+            assert "ayoffs" not in answer.text
+        assert table["id"] in main(await somebody.get("/webhooks"))
 
 
 async def test_the_pages_speak_german(service: Service) -> None:
