@@ -585,3 +585,139 @@ error-unknown-value = Wählen Sie eines davon.
 error-past = Das ist schon vorbei.
 error-datetime-parsing = Das ist kein Datum.
 error-out-of-range = Das ist außerhalb des Erlaubten.
+
+## Verlauf
+
+history-title = Verlauf von { $name }
+history-nameless = Eine Tabelle, deren Name getilgt wurde
+history-is-purged = { $time } endgültig gelöscht. Sie lässt sich nicht wiederherstellen; was mit ihr geschah, ist noch zu lesen.
+history-is-erased = { $time } getilgt, mit allem, was über sie aufgezeichnet war. Dass es sie gab, wer sie getilgt hat und warum, bleibt.
+history-erased = <em>{ $kind }</em>: ist geschehen und wurde später getilgt
+history-erased-help = Was hier stand, ist weg, in jeder Kopie, die der Dienst hat.
+history-system = Der Dienst
+history-reason = „{ $reason }“
+history-when = Aufgezeichnet
+history-kind = Art
+history-position = Position
+history-request = Anfrage
+history-json = Als JSON
+history-event = Ereignis
+history-event-help = Wie andere Programme es erfahren, die den Ereignissen folgen.
+history-of-table = Verlauf dieser Tabelle
+history-more = Früheres
+history-versions = Versionen
+history-version-of = Version { $version } von { $last }
+history-version-by = Version { $version } vom { $time }, von { $name }.
+history-show-version = Diese Version zeigen
+history-since = Was sich seit Version { $version } geändert hat
+history-is-now = Das ist die jetzige Version.
+history-same = Jetzt ist wieder alles gleich.
+history-filter = Welcher Teil des Verlaufs
+history-words = Namen, Gründe, Einstellungen …
+history-by = Von wem
+history-by-anyone = Von allen
+history-all-kinds = Jede Art
+history-apply = Zeigen
+history-all = Alles zeigen
+history-nothing = So etwas ist nicht geschehen, oder nicht in dieser Zeit.
+from = Von
+to = Bis
+copy = Kopieren
+copied = Kopiert.
+copy-selected = Markiert: Strg C kopiert es.
+download = Herunterladen
+refresh = Noch einmal nachsehen
+kinds-TableDef = Tabellen
+kinds-Workspace = Arbeitsbereiche
+kinds-Company = Firma
+kind-TableDef-Created = Tabelle angelegt
+kind-TableDef-Renamed = Tabelle umbenannt
+kind-TableDef-SlugChanged = Kürzel geändert
+kind-TableDef-DescriptionChanged = Beschreibung geändert
+kind-TableDef-AppearanceChanged = Symbol oder Farbe geändert
+kind-TableDef-SettingsChanged = Einstellungen einer Tabelle geändert
+kind-TableDef-MovedToWorkspace = Tabelle verschoben
+kind-TableDef-Deleted = Tabelle gelöscht
+kind-TableDef-Restored = Tabelle wiederhergestellt
+kind-TableDef-Purged = Tabelle endgültig gelöscht
+kind-TableDef-Erased = Tabelle getilgt
+kind-Workspace-Created = Arbeitsbereich angelegt
+kind-Workspace-Renamed = Arbeitsbereich umbenannt
+kind-Workspace-Deleted = Arbeitsbereich gelöscht
+kind-Workspace-Restored = Arbeitsbereich wiederhergestellt
+kind-Company-Registered = Firma angemeldet
+kind-Company-Renamed = Firma umbenannt
+kind-Company-SettingsChanged = Einstellungen der Firma geändert
+kind-Company-Removed = Firma entfernt
+kind-Company-Restored = Firma wiederhergestellt
+# Was geschah: in der englischen Fassung sagt es der Dienst selbst.
+event-TableDef-Created = hat <em>{ $name }</em> angelegt
+event-TableDef-Renamed = hat <em>{ $before }</em> in <em>{ $after }</em> umbenannt
+event-TableDef-SlugChanged = hat das Kürzel von <em>{ $name }</em> von <em>{ $before }</em> in <em>{ $after }</em> geändert
+event-TableDef-DescriptionChanged = { $change ->
+    [added] hat <em>{ $name }</em> beschrieben
+    [removed] hat die Beschreibung von <em>{ $name }</em> entfernt
+   *[changed] hat die Beschreibung von <em>{ $name }</em> geändert
+}
+event-TableDef-AppearanceChanged = hat { $looks ->
+    [icon] das Symbol
+    [color] die Farbe
+   *[both] Symbol und Farbe
+} von <em>{ $name }</em> geändert
+event-TableDef-SettingsChanged = hat { $count ->
+    [0] nichts
+   *[other] { $keys }
+}{ $more ->
+    [0] {""}
+   *[other] {" "}und { $more } weitere
+} in <em>{ $name }</em> geändert
+event-TableDef-MovedToWorkspace = hat <em>{ $name }</em> { $change ->
+    [added] in einen Arbeitsbereich
+    [removed] in die ganze Firma
+   *[changed] in einen anderen Arbeitsbereich
+} verschoben
+event-TableDef-Deleted = hat <em>{ $name }</em> gelöscht
+event-TableDef-Restored = hat <em>{ $name }</em> wiederhergestellt
+event-TableDef-Purged = hat <em>{ $name }</em> endgültig gelöscht
+event-TableDef-Erased = hat alles getilgt, was über diese Tabelle aufgezeichnet war
+event-Workspace-Created = hat den Arbeitsbereich <em>{ $name }</em> angelegt
+event-Workspace-Renamed = hat den Arbeitsbereich <em>{ $before }</em> in <em>{ $after }</em> umbenannt
+event-Workspace-Deleted = hat den Arbeitsbereich <em>{ $name }</em> gelöscht
+event-Workspace-Restored = hat den Arbeitsbereich <em>{ $name }</em> wiederhergestellt
+event-Company-Registered = hat die Firma <em>{ $name }</em> angemeldet
+event-Company-Renamed = hat die Firma <em>{ $before }</em> in <em>{ $after }</em> umbenannt
+event-Company-SettingsChanged = hat { $count ->
+    [0] nichts
+   *[other] { $keys }
+}{ $more ->
+    [0] {""}
+   *[other] {" "}und { $more } weitere
+} in der Firma <em>{ $name }</em> geändert
+event-Company-Removed = hat die Firma <em>{ $name }</em> entfernt
+event-Company-Restored = hat die Firma <em>{ $name }</em> wiederhergestellt
+export = Exportieren
+export-title = Den Verlauf exportieren
+export-help = Alles, was aufgezeichnet wurde, als eine Datei zum Mitnehmen. Hier bleibt sie ein paar Tage.
+export-days = Beide Tage gehören dazu. Lassen Sie sie leer, um alles zu bekommen.
+export-format = Wozu
+export-zip = Zum Nachprüfen: ein ZIP-Archiv mit jedem Ereignis, dem signierten Prüfpunkt und wie man sie prüft
+export-csv = Für eine Tabellenkalkulation: CSV
+export-start = Export beginnen
+export-list = Exporte
+export-progress = Fortschritt
+export-waiting = wartet …
+export-running = { $percent } %
+export-failed = Er ist gescheitert. Beginnen Sie noch einen. { $why }
+export-size = { NUMBER($size) } kB
+export-limit = Es gibt schon { $count } Exporte. Löschen Sie einen, den niemand braucht.
+export-delete = Den { $format }-Export vom { $time } löschen
+checkpoint = Prüfpunkt
+checkpoint-of = Er steht für { $count ->
+    [one] das einzige Ereignis bisher
+   *[other] alle { $count } Ereignisse bisher
+} und wurde am { $time } signiert.
+checkpoint-keep = Bewahren Sie ihn auf, jeden Tag, wo niemand ihn ändern kann, der diesen Dienst betreibt; und einmal seine öffentlichen Schlüssel.
+checkpoint-verify = Später sagt das auf einem Rechner von Ihnen, ob ein Export noch mit dem beginnt, was Sie aufbewahrt haben:
+checkpoint-none = Noch ist nichts signiert: sehen Sie in ein paar Sekunden noch einmal nach.
+checkpoint-refused = Das Protokoll ist nicht das, das signiert wurde: jemand hat es verändert. Kein weiterer Prüfpunkt wird signiert; dies ist der letzte. Vergleichen Sie ihn mit denen, die Sie aufbewahrt haben.
+checkpoint-keys = Öffentliche Schlüssel
