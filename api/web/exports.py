@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from api import audit_exports
 from api.audit_exports import EXPORT, ExportId
-from api.errors import ApiError
+from api.errors import ApiError, invalid
 from api.export_schemas import NewExport, export_view
 from api.history import AUDIT
 from api.ids import new_id
 from api.orders import order
+from api.problems import CATALOGUE
 from api.schemas import KeyHeaders, WriteQuery
 from api.web import writes
 from api.web.history import beginning, ending
@@ -50,10 +51,7 @@ async def ask_for_export(call: PageCall) -> Response:
         name: call.given.get(name) for name in ("from", "to", "format") if call.given.get(name)
     }
     try:
-        days, zone = writes.read(Days, given), language_of(call).tz
-        begin = days.from_ and rfc3339(beginning(days.from_, zone))
-        end = days.to and rfc3339(ending(days.to, zone))
-        new = writes.read(NewExport, {"from": begin, "to": end, "format": days.format})
+        new = _new(call, writes.read(Days, given))
         once = {"Idempotency-Key": call.given.get("once")} if call.given.get("once") else {}
         ordered = order(call, AT_ONCE, writes.read(KeyHeaders, once))
         await audit_exports.ask(call, ordered, new)
@@ -69,6 +67,21 @@ async def delete_export(call: PageCall, id: ExportId) -> Response:
     return redirect(EXPORTS)
 
 
+def _new(call: PageCall, days: Days) -> NewExport:
+    """What is to be exported.
+
+    Raises:
+        ApiError: `validation`.
+    """
+    if days.from_ and days.to and days.from_ > days.to:
+        fault = {"in": "body", "code": "out-of-order", "detail": "must not be before from"}
+        raise invalid([{"pointer": "/to", **fault}])
+    zone = language_of(call).tz
+    begin = days.from_ and rfc3339(beginning(days.from_, zone))
+    end = days.to and rfc3339(ending(days.to, zone))
+    return writes.read(NewExport, {"from": begin, "to": end, "format": days.format})
+
+
 async def _exports(
     call: PageCall, given: dict[str, str], problem: ApiError | None = None
 ) -> Response:
@@ -77,7 +90,7 @@ async def _exports(
         call.caller.company_id, {each.requested_by for each in made}
     )
     return await render(
-        call, "exports.html", 200 if problem is None else 422,
+        call, "exports.html", CATALOGUE[problem.code].status if problem else 200,
         exports=[{**export_view(each), "by": names.get(each.requested_by)} for each in made],
         given={"from": "", "to": "", "format": "zip"} | given, problem=problem,
         errors=invalid_fields(problem) if problem else {}, once=new_id().hex,

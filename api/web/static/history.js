@@ -25,6 +25,7 @@ function slider(part) {
     version.setAttribute("aria-valuetext", said.textContent)
   }
   said.hidden = false
+  for (const help of form.parentElement.querySelectorAll("[data-difference] .help")) help.hidden = false
   form.querySelector("button").hidden = true // what is compared has one of its own
   say()
   version.oninput = () => {
