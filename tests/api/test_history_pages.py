@@ -1,5 +1,6 @@
 """The history as pages: what each role sees, page by page, filtered, erased, and in German."""
 
+import hashlib
 import html
 import re
 from collections.abc import Sequence
@@ -9,13 +10,17 @@ from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient, Response
+from psycopg import AsyncConnection
 
+from api.roles import PROJECTOR_ROLE, as_role
 from api.web.history import PAGE
 from api.web.languages import Language
+from application.event_store.session import connect
 from domain.recorded import event_classes
 from tests.api.conftest import WORKSPACE, Service
 from tests.api.happenings import events_of_every_type
 from tests.api.tenants import key_id, new_workspace
+from tests.api.test_audit_exports import make as make_exports
 from tests.api.test_pages import field, make, send
 from tests.api.test_sessions import assert_guarded, assert_page, signed_in
 from tests.api.test_table_defs import path
@@ -269,8 +274,25 @@ async def test_an_export_is_asked_for_once_and_forgotten(
     assert_page(await browser.post("/history/exports", data=form), 403, "csrf")
 
 
-async def test_before_the_first_is_signed_there_is_no_checkpoint(service: Service) -> None:
-    browser = await signed_in(service)
+async def test_what_was_exported_is_downloaded_and_what_was_signed_is_shown(
+    service: Service, client: AsyncClient, sql: AsyncConnection
+) -> None:
+    await make(client)
+    browser = await signed_in(service, "auditor")
     page = await browser.get("/history/checkpoint")
     assert "Nothing is signed yet" in page.text
     assert "data-copy" not in page.text
+    await send(browser, "/history/exports", format="zip")
+    async with await connect(as_role(service.database, PROJECTOR_ROLE)) as projector:
+        await make_exports(service, projector)
+    page = await browser.get("/history/exports")
+    download = await browser.get(link(page, "/api/audit/exports/"))
+    assert hashlib.sha256(download.content).hexdigest() in page.text
+    note = html.escape((await client.get("/api/audit/checkpoint")).text)
+    page = await browser.get("/history/checkpoint")
+    assert f">{note}</pre>" in page.text
+    await sql.execute("UPDATE audit_log.heads SET refused = 'altered', refused_at = now()")
+    page = await browser.get("/history/checkpoint")
+    assert "somebody altered it" in page.text
+    assert f">{note}</pre>" in page.text
+    assert not link(page, "/api/audit/checkpoint")

@@ -1,6 +1,6 @@
 // The history: longer on demand, as new as the service is, and a slider through the versions.
 import { notice } from "./notices.js"
-import { fetchPage, onPage } from "./shown.js"
+import { fetchPage, onPage, show } from "./shown.js"
 
 const PAUSE = 150, PERIOD = 1_000 // milliseconds after the slider moved; between looks at an export
 let waiting, looking, asked = 0
@@ -61,12 +61,28 @@ document.addEventListener("click", async event => {
 document.addEventListener("changed", async event => {
   const list = document.querySelector("[data-history][data-first]"), table = list?.dataset.history
   if (!list || (table && !(event.detail ?? []).some(each => each.tableId === table))) return
-  const { page, problem, signedOut } = await fetchPage(location.href)
+  const { page, at, problem, signedOut } = await fetchPage(location.href)
   if (problem || signedOut || !list.isConnected) return
+  if (!document.querySelector(".then") !== !page.querySelector(".then")) return show(page, at, "leave") // deleted, or restored
   const arrived = [...page.querySelectorAll("[data-day]")].reverse().flatMap(day => merge(list, day, "prepend"))
   for (const each of arrived) each.classList.add("arrived")
-  for (const part of [".table-head", ".versions"]) refresh(part, page)
+  newer(page)
 })
+
+/** Show the newest version in the head, and let the slider reach it. */
+function newer(page) {
+  const head = document.querySelector(".table-head"), form = document.querySelector("[data-versions]")
+  const fresh = page.querySelector("[data-versions]")
+  head?.replaceWith(document.adoptNode(page.querySelector(".table-head")))
+  if (!form || !fresh) return
+  const { version } = form.elements, atEnd = version.value === version.max
+  version.max = fresh.elements.version.max
+  if (atEnd) version.value = version.max
+  form.querySelector("output").dataset.said = fresh.querySelector("output").dataset.said
+  form.parentElement.hidden = fresh.parentElement.hidden
+  slider(document.querySelector("main"))
+  if (form.parentElement.querySelector("[data-panel]")) compare(form)
+}
 
 /** Put what is not shown yet of a day at one end of the list; what was put. */
 function merge(list, day, how) {
@@ -80,13 +96,6 @@ function merge(list, day, how) {
     list[how](document.adoptNode(day))
   }
   return fresh
-}
-
-function refresh(selector, page) {
-  const old = document.querySelector(selector), fresh = page.querySelector(selector)
-  if (!old || !fresh || old.contains(document.activeElement)) return
-  old.replaceWith(document.adoptNode(fresh))
-  begin(document.querySelector("main"))
 }
 
 // What an auditor takes away
