@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -52,7 +53,7 @@ class Happening:
 class Day:
     """A day in the reader's zone, and what happened on it."""
 
-    date: str
+    day: str
     name: str
     happenings: Sequence[Happening]
 
@@ -60,11 +61,12 @@ class Day:
 def by_day(language: Language, rows: Iterable[Row]) -> Sequence[Day]:
     """What happened, in the order given, under the days on which it was recorded."""
     days = groupby(rows, key=lambda row: language.local(row.recorded_at).date())
-    return [
-        Day(date.isoformat(), language.day(each[0].recorded_at), [happening(language, row)
-                                                                  for row in each])
-        for date, each in ((date, list(of_day)) for date, of_day in days)
-    ]  # fmt: skip
+    return [_day(language, date, list(of_day)) for date, of_day in days]
+
+
+def _day(language: Language, day: date, rows: Sequence[Row]) -> Day:
+    happenings = [happening(language, row) for row in rows]
+    return Day(day.isoformat(), language.day(rows[0].recorded_at), happenings)
 
 
 def happening(language: Language, row: Row) -> Happening:

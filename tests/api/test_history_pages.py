@@ -29,15 +29,19 @@ pytestmark = pytest.mark.anyio
 GERMAN = {"Accept-Language": "de"}
 
 
+async def reader(service: Service, role: str = "admin") -> AsyncClient:
+    """A browser of somebody who comes when the read models show all that happened."""
+    services, head = service.app.state.services, await service.head()
+    for model in (services.history, services.tables, services.tenancy):
+        assert await model.progress.reach(head, 20)
+    return await signed_in(service, role)
+
+
 def said(page: Response) -> Sequence[str]:
     """What happened, as the page says it."""
     assert page.status_code == 200, page.text
     found = re.findall(r'<span class="what">(.*?)</span>', page.text, re.S)
-    return [html.unescape(re.sub(r"<[^>]+>|\s+", " ", each)).strip() for each in found]
-
-
-def words(page: Response) -> Sequence[str]:
-    return [re.sub(r" +", " ", each) for each in said(page)]
+    return [" ".join(html.unescape(re.sub(r"<[^>]+>", " ", each)).split()) for each in found]
 
 
 def link(page: Response, beginning: str) -> str:
@@ -63,10 +67,10 @@ async def gone(client: AsyncClient, *, erase: bool) -> dict[str, Any]:
 async def test_a_role_sees_what_it_may(service: Service, client: AsyncClient, role: str) -> None:
     table = await make(client)
     await client.patch(path(table), json={"name": "Sales"})
-    browser = await signed_in(service, role)
+    browser = await reader(service, role)
     page = await browser.get(f"/tables/{table['id']}/history")
     assert_guarded(page)
-    assert words(page) == ["admin renamed Orders to Sales", "admin created Orders"]
+    assert said(page) == ["admin renamed Orders to Sales", "admin created Orders"]
     assert bool(link(page, f"/tables/{table['id']}/revert")) == (role in ("editor", "admin"))
     event = link(page, "/history/events/")
     assert bool(event) == (role in ("integrator", "auditor", "admin"))
@@ -87,7 +91,7 @@ async def test_nobody_sees_what_happened_to_others(service: Service, client: Asy
     async with service.client(company=service.theirs) as others:
         table = await make(others, name="Theirs")
         [event] = (await others.get("/api/events", params={"tableId": table["id"]})).json()
-    browser = await signed_in(service)
+    browser = await reader(service)
     for address in (f"/tables/{table['id']}/history", f"/tables/{table['id']}/differences",
                     f"/history/events/{event['id']}", f"/tables/{uuid4()}/history"):  # fmt: skip
         assert_page(await browser.get(address), 404, "not-found")
@@ -98,7 +102,7 @@ async def test_what_people_wrote_is_text(service: Service, client: AsyncClient) 
     table = await make(client, name="<b>*A*\\</b>", description="</details><script>")
     reason = {"Reason": "%3Cimg%20src%3D%22x%22%3E"}
     await client.patch(path(table), json={"name": "B", "settings": {"<i>": "<u>"}}, headers=reason)
-    browser = await signed_in(service)
+    browser = await reader(service)
     for address in (f"/tables/{table['id']}/history", "/history"):
         for headers in ({}, GERMAN):
             page = await browser.get(address, headers=headers)
@@ -113,7 +117,7 @@ async def test_it_comes_page_by_page_under_its_days(service: Service, client: As
     table = await make(client)
     for number in range(PAGE):
         await client.patch(path(table), json={"name": f"N{number}"})
-    browser = await signed_in(service)
+    browser = await reader(service)
     for address, rest in ((f"/tables/{table['id']}/history", 1), ("/history", 3)):
         first = await browser.get(address)
         assert len(said(first)) == PAGE
@@ -132,12 +136,12 @@ async def test_the_company_s_is_filtered(service: Service, client: AsyncClient) 
     await new_workspace(client, "Growth")
     async with service.client("editor") as editor:
         await editor.patch(path(table), json={"color": "#e5484d"})
-    browser = await signed_in(service, "auditor")
+    browser = await reader(service, "auditor")
     editors = key_id(service.tokens[service.ours, "editor"])
     today = datetime.now(UTC).date()
 
     async def found(**query: Any) -> Sequence[str]:
-        return words(await browser.get("/history", params=query))
+        return said(await browser.get("/history", params=query))
 
     everything = await found(q="", actorId="", type="", **{"from": "", "to": ""})
     assert len(everything) == 5
@@ -160,12 +164,12 @@ async def test_the_company_s_is_filtered(service: Service, client: AsyncClient) 
 
 async def test_a_day_is_the_reader_s(service: Service, client: AsyncClient) -> None:
     await make(client)
-    browser = await signed_in(service)
+    browser = await reader(service)
     for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # never the same day
         browser.cookies.set("dynamic_tables_zone", zone)
         [day, *_] = re.findall('data-day="(.*?)"', (await browser.get("/history")).text)
         on_it = await browser.get("/history", params={"from": day, "to": day})
-        assert words(on_it)[0] == "admin created Orders"
+        assert said(on_it)[0] == "admin created Orders"
         if zone == "Pacific/Kiritimati":
             first = day
     assert first > day
@@ -176,7 +180,7 @@ async def test_a_deleted_table_can_be_restored_but_not_to_when_it_was_deleted(
 ) -> None:
     table = await make(client)
     await client.delete(path(table))
-    browser = await signed_in(service)
+    browser = await reader(service)
     address = f"/tables/{table['id']}/history"
     page = await browser.get(address)
     assert "Its name and history are kept" in page.text
@@ -189,12 +193,12 @@ async def test_a_deleted_table_can_be_restored_but_not_to_when_it_was_deleted(
 
 async def test_a_purged_table_is_called_what_it_was(service: Service, client: AsyncClient) -> None:
     table = await gone(client, erase=False)
-    browser = await signed_in(service)
+    browser = await reader(service)
     page = await browser.get(f"/tables/{table['id']}/history")
     assert "<h1>Flammkuchen</h1>" in page.text
     assert "Purged" in page.text
-    assert words(page)[0] == "admin purged Flammkuchen"
-    assert words(page)[-1] == "admin created Zwiebelkuchen"
+    assert said(page)[0] == "admin purged Flammkuchen"
+    assert said(page)[-1] == "admin created Zwiebelkuchen"
     assert "data-versions" not in page.text
     assert not link(page, f"/tables/{table['id']}/revert")
     assert (await browser.get(link(page, f"/tables/{table['id']}?version"))).status_code == 200
@@ -204,7 +208,7 @@ async def test_of_an_erased_table_is_told_what_is_left(
     service: Service, client: AsyncClient
 ) -> None:
     table = await gone(client, erase=True)
-    browser = await signed_in(service)
+    browser = await reader(service)
     for headers, left in (({}, "erased later"), (GERMAN, "später getilgt")):
         for address in (f"/tables/{table['id']}/history", "/history"):
             page = await browser.get(address, headers=headers)
@@ -220,7 +224,7 @@ async def test_a_version_is_compared_with_the_present(
 ) -> None:
     table = await make(client, settings={"menu": 1}, workspaceId=str(WORKSPACE))
     await client.patch(path(table), json={"name": "Sales", "settings": {"menu": 2}})
-    browser = await signed_in(service, "editor")
+    browser = await reader(service, "editor")
     address = f"/tables/{table['id']}/differences"
     page = await browser.get(address, params={"version": 1})
     before = re.findall(r'<td class="before">\s*(.*?)\s*</td>', page.text)
@@ -239,11 +243,11 @@ async def test_in_german_everything_that_can_happen_is_german(
     german = Language("de")
     assert all(german.has(f"event-{topic.replace('.', '-')}") for topic in event_classes())
     await events_of_every_type(client, platform)
-    browser = await signed_in(service)
+    browser = await reader(service)
     page = await browser.get("/history", headers=GERMAN)
-    for each in words(page):
+    for each in said(page):
         assert re.search(r"^(admin|Der Dienst|jemand) hat |^(\w+ )+: ist geschehen", each), each
-    assert "admin hat den Arbeitsbereich Product in Marketing umbenannt" in words(page)
+    assert "admin hat den Arbeitsbereich Product in Marketing umbenannt" in said(page)
     main = page.text.partition("<main")[2].partition("</main>")[0]
     assert not re.search(r"\b(created|renamed|changed|purged|restored)\b(?!\.v1)", main)
 
@@ -255,7 +259,7 @@ async def test_an_export_is_asked_for_once_and_forgotten(
     service: Service, client: AsyncClient
 ) -> None:
     await make(client)
-    browser = await signed_in(service, "auditor")
+    browser = await reader(service, "auditor")
     form = {"once": field(await browser.get("/history/exports"), "once"), "format": "csv"}
     for _ in range(2):
         answer = await send(browser, "/history/exports", **form, **{"from": "", "to": ""})
@@ -278,7 +282,7 @@ async def test_what_was_exported_is_downloaded_and_what_was_signed_is_shown(
     service: Service, client: AsyncClient, sql: AsyncConnection
 ) -> None:
     await make(client)
-    browser = await signed_in(service, "auditor")
+    browser = await reader(service, "auditor")
     page = await browser.get("/history/checkpoint")
     assert "Nothing is signed yet" in page.text
     assert "data-copy" not in page.text
