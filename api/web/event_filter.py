@@ -29,7 +29,7 @@ def chosen_types(form: Form) -> Sequence[str] | None:
 async def chosen_table(call: PageCall) -> str | None:
     """The id of the table whose slug was typed; None = all. Whatever else it is, is kept."""
     text = call.given.get("table").strip()
-    if text and _may_read(call):
+    if text and "\0" not in text and _may_read(call):
         await caught_up(call, call.services.tables.progress)
         with contextlib.suppress(NotFound):
             id, _, _ = await call.services.tables.id_by_slug(call.caller.company_id, text)
