@@ -183,10 +183,11 @@ def _place(call: PageCall) -> Mapping[str, str]:
         return {"position": given["to"]}
     try:
         local = datetime.fromisoformat(given["time"])
-    except ValueError:
+        zoned = local if local.tzinfo else local.replace(tzinfo=language_of(call).tz)
+        return {"time": rfc3339(zoned)}
+    except (ValueError, OverflowError):
         fault = {"in": "body", "code": "datetime", "detail": "must be a date and a time"}
         raise invalid([{"pointer": "/time", **fault}]) from None
-    return {"time": rfc3339(local if local.tzinfo else local.replace(tzinfo=language_of(call).tz))}
 
 
 async def _now(call: PageCall, name: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:

@@ -78,8 +78,12 @@ def _new(call: PageCall, days: Days) -> NewExport:
         fault = {"in": "body", "code": "out-of-order", "detail": "must not be before from"}
         raise invalid([{"pointer": "/to", **fault}])
     zone = language_of(call).tz
-    begin = days.from_ and rfc3339(beginning(days.from_, zone))
-    end = days.to and rfc3339(ending(days.to, zone))
+    try:
+        begin = days.from_ and rfc3339(beginning(days.from_, zone))
+        end = days.to and rfc3339(ending(days.to, zone))
+    except OverflowError:
+        fault = {"in": "body", "code": "out-of-range", "detail": "must be within 1 to 9999"}
+        raise invalid([{"pointer": "", **fault}]) from None
     return writes.read(NewExport, {"from": begin, "to": end, "format": days.format})
 
 

@@ -53,19 +53,25 @@ class Language:
 
     def time(self, moment: str | datetime) -> str:
         """A date and time in the reader's zone."""
-        return format_datetime(_moment(moment), "medium", self.tz, self.code)
+        local = self.local(moment)
+        return format_datetime(local, "medium", local.tzinfo, self.code)
 
     def clock(self, moment: str | datetime) -> str:
         """The time of day alone."""
-        return format_time(_moment(moment), "short", self.tz, self.code)
+        local = self.local(moment)
+        return format_time(local, "short", local.tzinfo, self.code)
 
     def day(self, moment: str | datetime) -> str:
         """A date alone, with its weekday."""
         return format_date(self.local(moment).date(), "full", self.code)
 
     def local(self, moment: str | datetime) -> datetime:
-        """A moment in the reader's zone."""
-        return _moment(moment).astimezone(self.tz)
+        """A moment in the reader's zone; as it is where that is before year 1 or after 9999."""
+        found = _moment(moment)
+        try:
+            return found.astimezone(self.tz)
+        except OverflowError:
+            return found
 
     def number(self, number: int) -> str:
         """A number with its groups of digits."""

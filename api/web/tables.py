@@ -11,7 +11,7 @@ from pydantic import ConfigDict, model_validator
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.errors import ApiError
+from api.errors import ApiError, invalid
 from api.ids import new_id
 from api.table_defs import PURGE, READ, WRITE, filter_of
 from api.table_schemas import ListQuery, NewTable, SuggestionQuery, TableChanges
@@ -74,7 +74,12 @@ async def list_tables(call: PageCall, query: Annotated[TablesQuery, Query()]) ->
     said = {name: call.query_params.get(name, "") for name in SAID}
     if query.at is not None:
         moment = query.at if query.at.tzinfo else query.at.replace(tzinfo=language_of(call).tz)
-        return redirect(with_query("/", said, asOf=rfc3339(moment)))
+        try:
+            then = rfc3339(moment)
+        except OverflowError:
+            fault = {"in": "query", "code": "out-of-range", "detail": "must be within 1 to 9999"}
+            raise invalid([{"pointer": "/at", **fault}]) from None
+        return redirect(with_query("/", said, asOf=then))
     rows, bound, total = await _rows(call, query)
     tables = json.loads(f"[{rows.items}]")
     cursor = rows.next and call.services.cursors.sign(rows.next, call.caller.actor_id, bound)

@@ -1,12 +1,16 @@
 """What attackers and accidents send to the pages: nothing breaks, and nothing is lost."""
 
+from urllib.parse import quote
+
 import pytest
+from httpx import AsyncClient
 
 from tests.api.conftest import Service
 from tests.api.test_pages import send
 from tests.api.test_sessions import signed_in
 
 pytestmark = pytest.mark.anyio
+EAST, WEST = "Pacific/Kiritimati", "America/Los_Angeles"
 
 
 async def test_a_new_table_without_any_name_is_refused_beside_its_field(service: Service) -> None:
@@ -24,3 +28,26 @@ async def test_a_slug_that_nothing_can_have_is_no_table(service: Service, addres
     answer = await send(browser, address, **fields, maxAttempts=3, table="a\0b")
     assert answer.status_code == 422
     assert 'id="table-error"' in answer.text
+
+
+@pytest.mark.parametrize("zone", ["UTC", EAST, WEST])
+async def test_the_first_and_the_last_day_of_all_break_no_page(
+    service: Service, client: AsyncClient, zone: str
+) -> None:
+    key = {"label": "last", "role": "viewer", "expiresAt": "9999-12-31T23:59:59Z"}
+    assert (await client.post("/api/keys", json=key)).status_code == 201
+    await client.put("/api/consumers/copy", json={})
+    browser = await signed_in(service)
+    browser.cookies.set("dynamic_tables_zone", zone)
+    first, last = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"
+    for asked in ("/keys", *(f"/?asOf={quote(each)}" for each in ("0001-01-01T00:00:00Z", first))):
+        assert (await browser.get(asked)).status_code == 200, asked
+    for moment in (first, last):
+        assert (await browser.get(f"/?at={quote(moment)}")).status_code == 422
+        answer = await send(browser, "/consumers/copy/seek", to="time", time=moment)
+        assert answer.status_code == 422
+        assert 'id="seek-time-error"' in answer.text
+    for day in ("0001-01-01", "9999-12-31"):
+        for end in ("from", "to"):
+            answer = await send(browser, "/history/exports", **{end: day})
+            assert answer.status_code in (303, 422), (day, end)
