@@ -6,8 +6,8 @@ import pytest
 from httpx import AsyncClient
 
 from tests.api.conftest import Service
-from tests.api.test_pages import send
-from tests.api.test_sessions import signed_in
+from tests.api.test_pages import send, token
+from tests.api.test_sessions import assert_page, signed_in
 
 pytestmark = pytest.mark.anyio
 EAST, WEST = "Pacific/Kiritimati", "America/Los_Angeles"
@@ -51,3 +51,11 @@ async def test_the_first_and_the_last_day_of_all_break_no_page(
         for end in ("from", "to"):
             answer = await send(browser, "/history/exports", **{end: day})
             assert answer.status_code in (303, 422), (day, end)
+
+
+async def test_an_origin_that_is_none_is_another_site(service: Service) -> None:
+    browser = await signed_in(service)
+    form = {"csrf": await token(browser), "name": "A"}
+    for origin in ("http://[", "null", "", "http://test@evil.example", "http://test.evil.example"):
+        answer = await browser.post("/tables/new", data=form, headers={"Origin": origin})
+        assert_page(answer, 403, "csrf")
