@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, unquote
 from uuid import UUID
 
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,7 +23,7 @@ class Notice(BaseModel):
 
     text: str
     name: str = ""
-    count: int = 0
+    count: Annotated[int, Field(ge=0, lt=10**9)] = 0
     undo: Annotated[str, StringConstraints(pattern=r"^/[a-z]+/[0-9a-z-]+/restore\z")] | None = None
     ids: list[UUID] = []
 

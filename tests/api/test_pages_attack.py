@@ -59,3 +59,13 @@ async def test_an_origin_that_is_none_is_another_site(service: Service) -> None:
     for origin in ("http://[", "null", "", "http://test@evil.example", "http://test.evil.example"):
         answer = await browser.post("/tables/new", data=form, headers={"Origin": origin})
         assert_page(answer, 403, "csrf")
+
+
+@pytest.mark.parametrize("count", ["9" * 400, "-1"])
+async def test_a_notice_of_more_than_can_be_done_says_nothing(service: Service, count: str) -> None:
+    browser = await signed_in(service)
+    cookie = quote('{"text": "deleted-some", "count": ' + count + "}")
+    browser.cookies.set("dynamic_tables_notice", cookie)
+    page = await browser.get("/")
+    assert page.status_code == 200
+    assert "data-toast" not in page.text
