@@ -64,7 +64,7 @@ async def review_table(call: PageCall, id: TableId) -> Response:
     table = await present(call, id)
     try:
         base = await _base(call, table)
-        changes = writes.read(TableChanges, wanted(call.given, base))
+        changes = writes.read(TableChanges, _chosen(call, wanted(call.given, base)))
         request = writes.request_of(call, "change", dry_run=True)
         outcome = await call.services.table_defs.change(id, request, changes)
     except Exception as error:
@@ -125,12 +125,17 @@ def _chosen(call: PageCall, patch: dict[str, Any]) -> dict[str, Any]:
     """What is left of a change when of some fields that of the others is taken."""
     picked = call.given.beginning("pick:")
     for pointer in (each for each in picked if picked[each] == "theirs"):
-        _, _, name = pointer.rpartition("/")
-        of = patch.get("settings", {}) if pointer.startswith("/settings/") else patch
-        of.pop(name, None)
-    if not patch.get("settings", True):
-        del patch["settings"]
+        keys = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")]
+        _leave_out(patch, keys[1:])
     return patch
+
+
+def _leave_out(patch: dict[str, Any], keys: Sequence[str]) -> None:
+    """Take this part out of a patch, and what is empty without it."""
+    if len(keys) > 1 and isinstance(inner := patch.get(keys[0]), dict):
+        _leave_out(inner, keys[1:])
+    if keys and (len(keys) == 1 or patch.get(keys[0]) == {}):
+        patch.pop(keys[0], None)
 
 
 async def _change(

@@ -1,12 +1,13 @@
 """What attackers and accidents send to the pages: nothing breaks, and nothing is lost."""
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from httpx import AsyncClient
 
 from tests.api.conftest import Service
-from tests.api.test_pages import send, token
+from tests.api.test_pages import field, make, read, send, settings_of, token
 from tests.api.test_sessions import assert_page, signed_in
 
 pytestmark = pytest.mark.anyio
@@ -69,3 +70,25 @@ async def test_a_notice_of_more_than_can_be_done_says_nothing(service: Service, 
     page = await browser.get("/")
     assert page.status_code == 200
     assert "data-toast" not in page.text
+
+
+async def change(client: AsyncClient, table: dict[str, Any], **fields: Any) -> None:
+    assert (await client.patch(f"/api/tables/{table['id']}", json=fields)).status_code == 200
+
+
+async def test_theirs_is_taken_of_what_is_inside_a_setting(
+    service: Service, client: AsyncClient
+) -> None:
+    table = await make(client, settings={"rows": {"a/b": 1, "own": 1}, "own": 1})
+    browser = await signed_in(service)
+    await change(client, table, settings={"rows": {"a/b": 2, "own": 2}})
+    mine = '{"rows": {"a/b": 3, "own": 3}, "own": 3}'
+    clash = await send(browser, f"/tables/{table['id']}", **settings_of(table, further=mine))
+    assert clash.status_code == 409
+    picks = {"pick:/settings/rows/a~1b": "theirs", "pick:/settings/rows/own": "theirs"}
+    chosen = settings_of(table, version=field(clash, "version"), further=mine, **picks)
+    review = await send(browser, f"/tables/{table['id']}/review", **chosen)
+    assert "a/b" not in review.text.partition("<form")[0].partition("dialog-title")[2]
+    assert (await send(browser, f"/tables/{table['id']}", **chosen)).status_code == 303
+    settings = (await read(client, table))["settings"]
+    assert settings == {"rows": {"a/b": 2, "own": 2}, "own": 3}
