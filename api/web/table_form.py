@@ -71,7 +71,7 @@ def wanted(form: Form, base: Mapping[str, Any]) -> dict[str, Any]:
     for name in PLAIN:
         if name in form:
             given: str | None = form.get(name).strip() or None
-            if given != (base[name] or None):
+            if given not in (base[name] or None, _as_shown(name, base[name] or "") or None):
                 patch[name] = given
     if settings := diff_patch(base["settings"], _settings(form, base)):
         patch["settings"] = settings
@@ -82,8 +82,11 @@ def _settings(form: Form, base: Mapping[str, Any]) -> dict[str, Any]:
     """All settings as the form has them; what says the same as before stays as it was."""
     settings: dict[str, Any] = dict(base["settings"])
     effective = base["effectiveSettings"]
+    shown = {name: _as_shown(name, effective[name]) for name in TEXTS}
     settings |= {
-        name: value for name, value in _known(form).items() if not same_json(value, effective[name])
+        name: value
+        for name, value in _known(form).items()
+        if not same_json(value, effective[name]) and value != shown.get(name)
     }
     if "further" in form:
         settings = {key: value for key, value in settings.items() if key in DEFAULT_SETTINGS}
@@ -95,6 +98,12 @@ def _known(form: Form) -> dict[str, Any]:
     texts = {name: form.get(name).strip() for name in TEXTS if name in form}
     on: Sequence[str] = form.all("on")
     return texts | {name: name in on for name in SWITCHES if name in form.all("switch")}
+
+
+def _as_shown(name: str, text: str) -> str:
+    """A text with the line ends that its field can have (HTML Standard, 4.10.5.1 and 4.10.11)."""
+    lines = text.replace("\r\n", "\n")
+    return lines if name == "description" else lines.replace("\n", "")
 
 
 def _further(text: str) -> dict[str, Any]:

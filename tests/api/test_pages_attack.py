@@ -92,3 +92,24 @@ async def test_theirs_is_taken_of_what_is_inside_a_setting(
     assert (await send(browser, f"/tables/{table['id']}", **chosen)).status_code == 303
     settings = (await read(client, table))["settings"]
     assert settings == {"rows": {"a/b": 2, "own": 2}, "own": 3}
+
+
+async def test_line_ends_that_no_field_can_show_are_no_change(
+    service: Service, client: AsyncClient
+) -> None:
+    texts = {"recordNameFormat": "{{a}}\n{{b}}", "defaultView": "grid"}
+    table = await make(client, description="one\r\ntwo", settings=texts)
+    browser = await signed_in(service)
+    shown = settings_of(  # as browsers have it: HTML Standard, 4.10.5.1.2 and 4.10.11
+        table,
+        description="one\r\ntwo",
+        recordNameFormat="{{a}}{{b}}",
+        defaultView="grid",
+    )
+    await send(browser, f"/tables/{table['id']}", **shown)
+    assert await read(client, table) == table
+    await send(browser, f"/tables/{table['id']}", **{**shown, "icon": "star"})
+    now = await read(client, table)
+    assert (now["icon"], now["description"], now["settings"]) == (
+        "star", table["description"], table["settings"],
+    )  # fmt: skip
