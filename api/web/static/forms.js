@@ -3,6 +3,7 @@ import { notice, retract, text } from "./notices.js"
 import { fetchPage, show, showNotices } from "./shown.js"
 
 const token = () => document.querySelector("meta[name=csrf]")
+const who = page => page.querySelector("meta[name=csrf]")?.dataset.who
 const dialog = () => document.querySelector("#dialog")
 
 document.addEventListener("submit", event => {
@@ -34,7 +35,7 @@ async function send(form, button) {
 async function renewToken() {
   const { page } = await fetchPage(location.href)
   const fresh = page.querySelector("meta[name=csrf]")?.content
-  if (!fresh || fresh === token()?.content) return false
+  if (!fresh || fresh === token()?.content || who(page) !== who(document)) return false // nobody sends what another filled in
   token().content = fresh
   for (const field of document.querySelectorAll("input[name=csrf]")) field.value = fresh
   return true
@@ -83,7 +84,7 @@ document.addEventListener("click", async event => {
 export async function openLink(link) {
   const { page, signedOut, problem } = await fetchPage(link.href)
   const panel = page.querySelector("[data-panel]")
-  if (signedOut || problem || !panel) location.assign(link.href)
+  if (signedOut || problem || !panel || who(page) !== who(document)) location.assign(link.href)
   else await open(page, panel)
 }
 
