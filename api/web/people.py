@@ -9,12 +9,13 @@ SERVICE = "Dynamic Tables"
 
 
 async def names_of(call: Call, ids: Collection[UUID | str]) -> Mapping[str, str]:
-    """The names of people and keys by their ids, as far as they are known.
+    """The names of people and keys by their ids, as far as they are known to whoever may read.
 
     What the service does by itself, or by its command line, it does as the company.
     """
     company_id = call.caller.company_id
     wanted = {UUID(str(id)) for id in ids}
-    known = await call.services.directory.names(company_id, wanted)
+    may_read = "tables:read" in call.caller.scopes
+    known = await call.services.directory.names(company_id, wanted) if may_read else {}
     found = {company_id: SERVICE} | dict(known)
     return {str(id): name for id, name in found.items() if name}

@@ -11,7 +11,12 @@ MOST = 200
 
 
 async def all_workspaces(call: PageCall) -> Mapping[str, Mapping[str, Any]]:
-    """The workspaces of the company by their ids, deleted ones too; the first 200 by name."""
+    """The workspaces of the company by their ids, deleted ones too; the first 200 by name.
+
+    Whoever may not read them is told of none.
+    """
+    if "tables:read" not in call.caller.scopes:
+        return {}
     tenancy, company_id = call.services.tenancy, call.caller.company_id
     await caught_up(call, tenancy.progress)
     page = await tenancy.page(WORKSPACES, company_id, "all", None, MOST)

@@ -8,7 +8,7 @@ from httpx import AsyncClient
 
 from tests.api.conftest import Service
 from tests.api.test_pages import field, make, read, send, settings_of, token
-from tests.api.test_sessions import assert_page, signed_in
+from tests.api.test_sessions import assert_page, sign_in, signed_in
 
 pytestmark = pytest.mark.anyio
 EAST, WEST = "Pacific/Kiritimati", "America/Los_Angeles"
@@ -113,3 +113,32 @@ async def test_line_ends_that_no_field_can_show_are_no_change(
     assert (now["icon"], now["description"], now["settings"]) == (
         "star", table["description"], table["settings"],
     )  # fmt: skip
+
+
+async def with_scopes(service: Service, client: AsyncClient, *scopes: str) -> AsyncClient:
+    """A browser that signed in with a key that has these scopes alone."""
+    answer = await client.post("/api/keys", json={"label": "few", "scopes": scopes})
+    browser = service.with_token(None)
+    assert (await sign_in(browser, answer.json()["key"])).status_code == 303
+    return browser
+
+
+async def test_whoever_may_not_read_is_told_no_names(service: Service, client: AsyncClient) -> None:
+    await client.post("/api/workspaces", json={"name": "Hidden"})
+    key = (await client.post("/api/keys", json={"label": "Maker", "role": "admin"})).json()
+    made = await service.with_token(key["key"]).post(
+        "/api/keys", json={"label": "made", "role": "viewer"}
+    )
+    table = await make(service.with_token(key["key"]))
+    await client.delete(f"/api/keys/{key['id']}")
+    assert made.status_code == 201
+    keys = await (await with_scopes(service, client, "keys:write")).get("/keys")
+    assert keys.status_code == 200
+    assert "Maker" not in keys.text
+    writer = await with_scopes(service, client, "tables:write")
+    form = await writer.get("/tables/new")
+    assert form.status_code == 200
+    assert "Hidden" not in form.text
+    refused = await send(writer, f"/tables/{table['id']}", **settings_of(table, name=""))
+    assert refused.status_code == 422
+    assert "Maker" not in refused.text
