@@ -72,13 +72,13 @@ def refusal(error: Exception, *codes: str) -> ApiError:
 
 
 def ids(call: PageCall) -> list[UUID]:
-    """The tables that a form is about.
+    """The tables that a form is about, each once.
 
     Raises:
         ApiError: `validation`.
     """
     try:
-        return [UUID(text) for text in call.given.all("id")]
+        return list(dict.fromkeys(UUID(text) for text in call.given.all("id")))
     except ValueError:
         fault = {"in": "body", "code": "invalid-uuid", "detail": "must be ids of tables"}
         raise invalid([{"pointer": "/id", **fault}]) from None

@@ -142,3 +142,11 @@ async def test_whoever_may_not_read_is_told_no_names(service: Service, client: A
     refused = await send(writer, f"/tables/{table['id']}", **settings_of(table, name=""))
     assert refused.status_code == 422
     assert "Maker" not in refused.text
+
+
+async def test_a_table_that_is_selected_twice_counts_once(
+    service: Service, client: AsyncClient
+) -> None:
+    table, browser = await make(client), await signed_in(service)
+    await send(browser, "/tables/selected/delete", id=[table["id"]] * 3)
+    assert "Deleted one table." in (await browser.get("/")).text
