@@ -12,7 +12,6 @@ from api.consumer_views import consumer_view, parked_view
 from api.consumers import seeking, terms_of
 from api.consuming import OWN, Name, once, with_consumer
 from api.errors import ApiError, invalid
-from api.ids import new_id
 from api.orders import Connection
 from api.parked import FIRST, Id
 from api.web import consumer_form, writes
@@ -159,7 +158,7 @@ async def _seek_form(call: PageCall, name: str, problem: ApiError | None = None)
     return await render(
         call, "consumer_seek.html", 200 if problem is None else 422,
         consumer=consumer, problem=problem, errors=invalid_fields(problem) if problem else {},
-        given=_sought(call.given), once=call.given.get("once") if problem else new_id().hex,
+        given=_sought(call.given), once=writes.once(call, problem),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from api.errors import ApiError
-from api.ids import new_id
+from api.web import writes
 from api.web.event_filter import TYPES, chosen_table, chosen_types, named, number, offered_tables
 from api.web.forms import Form
 from api.web.page import PageCall, invalid_fields, render
@@ -57,5 +57,5 @@ async def show(
         fields=fields, consumer=consumer, problem=problem,
         errors=invalid_fields(problem) if problem else {}, kinds=TYPES,
         offered=await offered_tables(call),
-        once=call.given.get("once") if problem else new_id().hex,
+        once=writes.once(call, problem),
     )  # fmt: skip

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from api.api_keys import ADMIN, KeyId, wanted_key
 from api.errors import ApiError
-from api.ids import new_id
 from api.key_ring import KEYS
 from api.scopes import COOKIE, ROLES
 from api.tenancy_schemas import NewApiKey
@@ -46,7 +45,7 @@ async def create_key(call: PageCall) -> Response:
         wanted = wanted_key(call, new)
         made = await call.services.keys.create(order_of(call), wanted)
     except Exception as error:
-        return await _form(call, writes.refusal(error, "validation"))
+        return await _form(call, writes.refusal(error, "validation", "idempotency-key-reused"))
     status = 200 if made.replayed else 201
     return await render(call, "key_made.html", status, key=json.loads(made.json), token=made.token)
 
@@ -103,5 +102,5 @@ async def _form(call: PageCall, problem: ApiError | None = None) -> Response:
         today=now.date().isoformat(),
         problem=problem,
         errors=invalid_fields(problem) if problem else {},
-        once=call.given.get("once") if problem else new_id().hex,
+        once=writes.once(call, problem),
     )

@@ -12,7 +12,6 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.errors import ApiError, invalid
-from api.ids import new_id
 from api.table_defs import PURGE, READ, WRITE, filter_of
 from api.table_schemas import ListQuery, NewTable, SuggestionQuery, TableChanges
 from api.web import writes
@@ -42,7 +41,10 @@ PAGE = 50
 MOMENTS = {"hour": 1, "yesterday": 24, "week": 24 * 7, "month": 24 * 30}  # hours ago
 MOST_NEW = 20  # tables that came to be since, which a list of then shows as well
 SAID = ("q", "state", "workspaceId", "updatedBy", "sort", "view", "density", "asOf")
-REFUSALS = ("validation", "slug-taken", "workspace-deleted", "company-removed", "not-found")
+REFUSALS = (
+    "validation", "slug-taken", "workspace-deleted", "company-removed", "not-found",
+    "idempotency-key-reused",
+)  # fmt: skip
 
 router = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -205,7 +207,7 @@ async def _form(call: PageCall, fields: Fields, problem: ApiError | None = None)
         icons=ICONS,
         colors=COLORS,
         views=VIEWS,
-        once=call.given.get("once") if problem else new_id().hex,
+        once=writes.once(call, problem),
     )
 
 

@@ -161,7 +161,7 @@ async def _replay_form(call: PageCall, id: UUID, problem: ApiError | None = None
         call, "webhook_replay.html", 200 if problem is None else 422,
         webhook=webhook, problem=problem, errors=invalid_fields(problem) if problem else {},
         given={name: call.given.get(name) for name in ("after", "until")},
-        once=call.given.get("once") if problem else new_id().hex,
+        once=writes.once(call, problem),
     )  # fmt: skip
 
 

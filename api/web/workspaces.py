@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.errors import ApiError
-from api.ids import new_id
 from api.tenancy_schemas import NewWorkspace, WorkspaceChange
 from api.web import meanwhile, writes
 from api.web.company import company_values
@@ -21,7 +20,7 @@ from application.base import Outcome, Stale
 from projections.table_def_queries import Filter
 from projections.tenancy_queries import WORKSPACES
 
-REFUSALS = ("validation", "company-removed", "workspace-deleted")
+REFUSALS = ("validation", "company-removed", "workspace-deleted", "idempotency-key-reused")
 FORM, DELETION = "workspace_form.html", "workspace_delete.html"
 BLANK = {"id": "", "name": "", "version": 0}
 
@@ -169,7 +168,7 @@ async def _show(
     problem = shown.setdefault("problem", None)
     shown |= {"errors": invalid_fields(problem) if problem else {}, "workspace": workspace}
     shown.setdefault("clash", None)
-    shown["once"] = call.given.get("once") if problem else new_id().hex
+    shown["once"] = writes.once(call, problem)
     if template == DELETION:
         shown["reason"] = call.given.get("reason")
         shown["count"] = await _tables(call, UUID(workspace["id"]))

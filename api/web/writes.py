@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from api.endpoint import faults
 from api.errors import ApiError, as_api_error, invalid
+from api.ids import new_id
 from api.schemas import ConditionalHeaders, WriteQuery
 from api.table_defs import TABLE
 from api.web.page import PageCall
@@ -69,6 +70,12 @@ def refusal(error: Exception, *codes: str) -> ApiError:
     if problem.code not in codes:
         raise error
     return problem
+
+
+def once(call: PageCall, problem: ApiError | None) -> str:
+    """What makes a form safe to send twice: as before, unless it was sent with something else."""
+    is_new = problem is None or problem.code == "idempotency-key-reused"
+    return new_id().hex if is_new else call.given.get("once")
 
 
 def ids(call: PageCall) -> list[UUID]:

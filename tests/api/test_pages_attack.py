@@ -150,3 +150,29 @@ async def test_a_table_that_is_selected_twice_counts_once(
     table, browser = await make(client), await signed_in(service)
     await send(browser, "/tables/selected/delete", id=[table["id"]] * 3)
     assert "Deleted one table." in (await browser.get("/")).text
+
+
+@pytest.mark.parametrize(
+    ("address", "fields"),
+    [
+        ("/tables/new", {"name": "A"}),
+        ("/workspaces/new", {"name": "A"}),
+        ("/keys/new", {"label": "A", "role": "viewer"}),
+        ("/webhooks/new", {"url": "https://example.com/a", "paused": "1"}),
+        ("/consumers/_new", {"name": "a", "partitions": 1, "leaseSeconds": 60, "maxAttempts": 3}),
+    ],
+)
+async def test_a_form_that_was_sent_with_something_else_can_be_sent_again(
+    service: Service, address: str, fields: dict[str, Any]
+) -> None:
+    browser = await signed_in(service)
+    once = field(await browser.get(address), "once")
+    first, *_ = fields
+    other = {**fields, first: f"{fields[first]}-b"}
+    assert (await send(browser, address, **fields, once=once)).status_code in (201, 303)
+    refused = await send(browser, address, **other, once=once)
+    assert refused.status_code == 422
+    assert "This form was sent before with something else" in refused.text
+    assert f'value="{other[first]}"' in refused.text
+    again = await send(browser, address, **other, once=field(refused, "once"))
+    assert again.status_code in (201, 303)
