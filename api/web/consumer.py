@@ -29,7 +29,7 @@ from application.feed import rfc3339
 
 MOST_WAITING = 100
 NOT_BEHIND = Behind(0, 0.0)
-REFUSALS = ("validation", "feed-rewound", "idempotency-key-reused")
+REFUSALS = ("validation", "feed-rewound", "idempotency-key-reused", "version-mismatch")
 
 router = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -60,6 +60,7 @@ async def change_consumer(call: PageCall, name: Name) -> Response:
     try:
         wanted = await consumer_form.wanted(call)
         terms = terms_of(writes.read(ConsumerTerms, wanted | {"start": "0"}))
+        writes.not_meanwhile(call, (await _now(call, name))[0], wanted, consumer_form.OWN)
     except Exception as error:
         problem = writes.refusal(error, *REFUSALS)
         consumer, _ = await _now(call, name)

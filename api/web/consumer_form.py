@@ -11,8 +11,11 @@ from api.web.event_filter import TYPES, chosen_table, chosen_types, named, numbe
 from api.web.forms import Form
 from api.web.page import PageCall, invalid_fields, render
 
-REFUSALS = ("validation", "limit-reached", "feed-rewound", "idempotency-key-reused")
+REFUSALS = (
+    "validation", "limit-reached", "feed-rewound", "idempotency-key-reused", "version-mismatch",
+)  # fmt: skip
 NUMBERS = ("partitions", "leaseSeconds", "maxAttempts")
+OWN = ("types", "tableId", *NUMBERS)
 TEXTS = ("name", "table", "position", *NUMBERS)
 BLANK: Mapping[str, Any] = {
     "name": "", "types": (), "table": "", "partitions": 1, "leaseSeconds": 60, "maxAttempts": 10,
@@ -56,6 +59,6 @@ async def show(
         call, "consumer_form.html", 200 if problem is None else 422,
         fields=fields, consumer=consumer, problem=problem,
         errors=invalid_fields(problem) if problem else {}, kinds=TYPES,
-        offered=await offered_tables(call),
+        offered=await offered_tables(call), seen=writes.digest(consumer, OWN) if consumer else "",
         once=writes.once(call, problem),
     )  # fmt: skip

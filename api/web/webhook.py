@@ -63,7 +63,9 @@ async def edit_webhook(call: PageCall, id: WebhookId) -> Response:
 async def change_webhook(call: PageCall, id: WebhookId) -> Response:
     """Send elsewhere, or something else."""
     try:
-        wanted = writes.read(WebhookChange, await webhook_form.wanted(call))
+        asked = await webhook_form.wanted(call)
+        wanted = writes.read(WebhookChange, asked)
+        writes.not_meanwhile(call, (await _now(call, id))[0], asked, webhook_form.OWN)
         await webhook_orders.change(call, id, order_of(call), wanted)
     except Exception as error:
         problem = writes.refusal(error, *webhook_form.REFUSALS)

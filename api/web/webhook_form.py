@@ -11,7 +11,10 @@ from api.web.event_filter import TYPES, chosen_table, chosen_types, named, offer
 from api.web.forms import Form
 from api.web.page import PageCall, invalid_fields, render
 
-REFUSALS = ("validation", "limit-reached", "feed-rewound", "idempotency-key-reused")
+REFUSALS = (
+    "validation", "limit-reached", "feed-rewound", "idempotency-key-reused", "version-mismatch",
+)  # fmt: skip
+OWN = ("url", "description", "types", "tableId")
 BLANK: Mapping[str, Any] = {
     "url": "", "description": "", "types": (), "table": "", "paused": False, "start": "head",
     "position": "",
@@ -60,6 +63,6 @@ async def show(
         call, "webhook_form.html", 200 if problem is None else 422,
         fields=fields, webhook=webhook, problem=problem,
         errors=invalid_fields(problem) if problem else {}, kinds=TYPES,
-        offered=await offered_tables(call),
+        offered=await offered_tables(call), seen=writes.digest(webhook, OWN) if webhook else "",
         once=writes.once(call, problem),
     )  # fmt: skip

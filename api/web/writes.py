@@ -1,6 +1,7 @@
 """Writes of pages: as those of the API, with what a form brings instead of headers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 from uuid import UUID
@@ -76,6 +77,24 @@ def once(call: PageCall, problem: ApiError | None) -> str:
     """What makes a form safe to send twice: as before, unless it was sent with something else."""
     is_new = problem is None or problem.code == "idempotency-key-reused"
     return new_id().hex if is_new else call.given.get("once")
+
+
+def digest(shown: Mapping[str, Any], names: Iterable[str]) -> str:
+    """What a form was made of; its field `seen` has this."""
+    return hashlib.sha256(to_json([shown[name] for name in names])).hexdigest()
+
+
+def not_meanwhile(
+    call: PageCall, now: Mapping[str, Any], wanted: Mapping[str, Any], names: Sequence[str]
+) -> None:
+    """Let nobody overwrite what others changed since the form was made.
+
+    Raises:
+        ApiError: `version-mismatch`.
+    """
+    current = digest(now, names)
+    if call.given.get("seen") not in ("", current) and digest(wanted, names) != current:
+        raise ApiError("version-mismatch")
 
 
 def ids(call: PageCall) -> list[UUID]:

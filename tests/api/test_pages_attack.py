@@ -176,3 +176,36 @@ async def test_a_form_that_was_sent_with_something_else_can_be_sent_again(
     assert f'value="{other[first]}"' in refused.text
     again = await send(browser, address, **other, once=field(refused, "once"))
     assert again.status_code in (201, 303)
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs", "mine"),
+    [
+        ("webhooks", {"url": "https://example.com/b"}, {"description": "mine"}),
+        ("consumers", {"leaseSeconds": 70}, {"maxAttempts": 9}),
+    ],
+)
+async def test_what_others_changed_meanwhile_is_not_overwritten_unseen(
+    service: Service, client: AsyncClient, kind: str, theirs: dict[str, Any], mine: dict[str, Any]
+) -> None:
+    if kind == "webhooks":
+        new = {"url": "https://example.com/a", "paused": True}
+        thing = (await client.post("/api/webhooks", json=new)).json()["id"]
+        shown: dict[str, Any] = {"url": "https://example.com/a", "description": ""}
+    else:
+        await client.put("/api/consumers/copy", json={})
+        thing, shown = "copy", {"partitions": 1, "leaseSeconds": 60, "maxAttempts": 10}
+    address = f"/{kind}/{thing}/edit"
+    browser = await signed_in(service)
+    seen = field(await browser.get(address), "seen")
+    assert (await send(browser, address, **shown | theirs, seen=seen)).status_code == 303
+    assert (await send(browser, address, **shown | theirs, seen=seen)).status_code == 303
+    refused = await send(browser, address, **shown | mine, seen=seen)
+    assert refused.status_code == 422
+    assert "It changed since you opened the page." in refused.text
+    now = (await client.get(f"/api/{kind}/{thing}")).json()
+    assert {name: now[name] for name in theirs} == theirs
+    both = {**shown, **theirs, **mine, "seen": field(refused, "seen")}
+    assert (await send(browser, address, **both)).status_code == 303
+    now = (await client.get(f"/api/{kind}/{thing}")).json()
+    assert {name: now[name] for name in {**theirs, **mine}} == {**theirs, **mine}
