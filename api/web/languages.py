@@ -28,7 +28,7 @@ class Language:
     code: str
     zone: str = "UTC"
 
-    def text(self, id: str, **arguments: Any) -> Markup:
+    def text(self, id: str, /, **arguments: Any) -> Markup:
         """A text of the catalogue, ready for a page: its arguments are escaped.
 
         Raises:
