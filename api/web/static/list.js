@@ -20,7 +20,7 @@ async function search() {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value))
   const target = query.size ? `/?${query}` : "/"
   const { page, at, problem } = await fetchPage(target)
-  if (number !== asked || problem) return // another key came since
+  if (number !== asked || problem || !document.querySelector("#list")) return // another key came since
   history.replaceState(null, "", at)
   swap(page)
 }
@@ -81,7 +81,7 @@ document.addEventListener("changed", async () => {
   if (number !== asked || problem || signedOut) return
   for (let more; page.querySelectorAll("[data-rows] > li").length < rows && (more = page.querySelector("[data-more]"));)
     await extend(page.querySelector("#list"), { href: more.getAttribute("href"), isConnected: true, replaceWith: (...all) => more.replaceWith(...all), parentElement: more.parentElement })
-  if (number !== asked) return
+  if (number !== asked || !document.querySelector("#list")) return // or another page
   const arrived = swap(page)
   for (const row of arrived) row.classList.add("arrived")
   if (arrived.length) notice(`${arrived[0].querySelector(".name").textContent}: ${text("live-changed", { name: arrived[0].dataset.by })}`, { name: "live" })
