@@ -44,5 +44,12 @@ document.addEventListener("visibilitychange", () => {
   source?.close()
   source = undefined
 })
+// A browser knows at once that the network is gone, a connection only after a while.
+window.addEventListener("offline", () => {
+  source?.close()
+  source = undefined
+  notice(text("offline"), { name: "offline", stay: true })
+})
+window.addEventListener("online", connect)
 window.addEventListener("pagehide", () => source?.close())
 connect()
