@@ -30,6 +30,7 @@ function swap(page) {
   const old = document.querySelector("#list"), fresh = document.adoptNode(page.querySelector("#list"))
   const picked = new Set([...old.querySelectorAll(".pick:checked")].map(each => each.value))
   const focused = old.contains(document.activeElement) && document.activeElement.closest("[data-id]")?.dataset.id
+  const part = [".pick", "summary"].find(each => document.activeElement.matches(each)) ?? "[data-row]"
   const versions = new Map([...old.querySelectorAll("[data-id]")].map(each => [each.dataset.id, each.dataset.version]))
   for (const each of fresh.querySelectorAll(".pick")) each.checked = picked.has(each.value)
   old.replaceWith(fresh)
@@ -37,7 +38,7 @@ function swap(page) {
     const shown = document.querySelector(part), now = page.querySelector(part)
     if (shown && now && !shown.open) shown.replaceWith(document.adoptNode(now))
   }
-  if (focused) fresh.querySelector(`[data-id="${focused}"] [data-row]`)?.focus({ preventScroll: true })
+  if (focused) fresh.querySelector(`[data-id="${focused}"] ${part}`)?.focus({ preventScroll: true })
   watch()
   count()
   return [...fresh.querySelectorAll("[data-id]")].filter(each => versions.get(each.dataset.id) !== each.dataset.version)
@@ -73,15 +74,19 @@ async function extend(list, more) {
   else more.parentElement.remove()
 }
 
+// A menu that is open is not taken away.
+const later = () => setTimeout(() => document.dispatchEvent(new CustomEvent("changed")), 1_000)
+
 document.addEventListener("changed", async () => {
   if (!document.querySelector("#list") || document.querySelector(".then")) return
-  if (document.querySelector("#list details[open]")) return setTimeout(() => document.dispatchEvent(new CustomEvent("changed")), 1_000)
+  if (document.querySelector("#list details[open]")) return later()
   const number = ++asked, rows = document.querySelectorAll("[data-rows] > li").length
   const { page, problem, signedOut } = await fetchPage(location.href)
   if (number !== asked || problem || signedOut) return
   for (let more; page.querySelectorAll("[data-rows] > li").length < rows && (more = page.querySelector("[data-more]"));)
     await extend(page.querySelector("#list"), { href: more.getAttribute("href"), isConnected: true, replaceWith: (...all) => more.replaceWith(...all), parentElement: more.parentElement })
   if (number !== asked || !document.querySelector("#list")) return // or another page
+  if (document.querySelector("#list details[open]")) return later()
   const arrived = swap(page)
   for (const row of arrived) row.classList.add("arrived")
   if (arrived.length) notice(`${arrived[0].querySelector(".name").textContent}: ${text("live-changed", { name: arrived[0].dataset.by })}`, { name: "live" })
