@@ -13,6 +13,7 @@ const ACTIONS = {
   "e": () => row()?.querySelector("[data-row]")?.click(),
   "x": () => row()?.querySelector(".pick")?.click(),
   "#": () => row()?.querySelector("[data-delete]")?.click(),
+  "z": () => document.querySelector("#notices form")?.requestSubmit(),
   "?": () => document.querySelector("#keys")?.showModal(),
 }
 
