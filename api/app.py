@@ -37,6 +37,7 @@ from api.middleware import Requests
 from api.openapi import document
 from api.settings import Settings
 from api.web import live, sign_in, static_files, table, tables
+from api.web.page import not_found, wants_page
 
 # The tables first: routes are tried in this order.
 MODULES = (
@@ -86,6 +87,8 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
 def _refuse(request: Request, error: Exception) -> Response:
     """The answer of the router itself: no such route, or not with this method."""
     response = errors.respond(error, request)
+    if response.status_code == 404 and wants_page(request):
+        return not_found(request)
     if response.status_code == 405:
         response.headers["Allow"] = ", ".join(_methods(request)) or "GET, HEAD"
     return response

@@ -28,13 +28,13 @@ WAS_HERE = "SELECT EXISTS (SELECT FROM event_store.events WHERE company_id = %s)
 SALES, PRODUCT = (UUID(f"019ab3f2-0000-7000-8000-00000000001{n}") for n in (1, 2))
 WORKSPACES = {SALES: "Sales", PRODUCT: "Product"}
 TABLES = (
-    Details(name="Customers", icon="👥", color="#1a73e8", description="Who buys from us.",
+    Details(name="Customers", icon="users", color="#1a73e8", description="Who buys from us.",
             workspace_id=SALES),
-    Details(name="Orders", icon="📦", color="#e8710a", workspace_id=SALES,
+    Details(name="Orders", icon="package", color="#e8710a", workspace_id=SALES,
             settings=Settings(defaultView="kanban")),
-    Details(name="Ideas", icon="💡", color="#f9ab00", workspace_id=PRODUCT,
+    Details(name="Ideas", icon="lightbulb", color="#f9ab00", workspace_id=PRODUCT,
             settings=Settings(enableForm=True)),
-    Details(name="Contacts", icon="📇", color="#188038", description="Of the whole company."),
+    Details(name="Contacts", icon="contact", color="#188038", description="Of the whole company."),
 )  # fmt: skip
 
 

@@ -71,9 +71,9 @@ class Call(Request):
         authenticator = self.services.authenticator
         caller = await authenticator.authenticate(authorization, cookie, self.address)
         caller.check_origin(self.method, csrf_token or headers.get("x-csrf-token"))
+        self.caller = caller
         for scope in scopes:
             caller.check_scope(scope)
-        self.caller = caller
 
     @property
     def address(self) -> str:

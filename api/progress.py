@@ -40,12 +40,12 @@ class Progress:
                 self._written.clear()
             self._written[company_id] = max(position, self._written.get(company_id, 0))
 
-    async def own_writes(self, company_id: UUID) -> None:
+    async def own_writes(self, company_id: UUID, timeout: float = OWN_WRITES) -> None:
         """Wait, briefly, until a company can read what it wrote through this process."""
         position = self._written.get(company_id)
         if position is None:
             return
-        await self.reach(position, OWN_WRITES)
+        await self.reach(position, timeout)
         # It may have written more in the meantime.
         if self._written.get(company_id, 0) <= self.position:
             self._written.pop(company_id, None)

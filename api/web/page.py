@@ -16,6 +16,8 @@ from api.caller import SAFE_METHODS
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError, as_api_error
 from api.problems import CATALOGUE
+from api.progress import Progress
+from api.reading import DEFAULT_WAIT
 from api.web import notices
 from api.web.forms import Form, read_form
 from api.web.languages import Language, choose, known_zone
@@ -74,6 +76,11 @@ class OpenPage(Page):
             cast(PageCall, call).given = await read_form(call)
 
 
+async def caught_up(call: Call, progress: Progress) -> None:
+    """Wait until a person can see what they just did: nobody likes to see the state before."""
+    await progress.own_writes(call.caller.reader, DEFAULT_WAIT)
+
+
 def language_of(request: Request) -> Language:
     """The language and the time zone that somebody chose, or that their browser tells."""
     accepted = request.headers.get("accept-language", "")
@@ -129,6 +136,19 @@ def redirect(target: str, notice: Mapping[str, Any] | None = None) -> Response:
     if notice:
         notices.give(response, notice)
     return response
+
+
+def wants_page(request: Request) -> bool:
+    """Whether it is a browser that looks for a page which is not there."""
+    of_programs = request.url.path.startswith(("/api/", "/static/"))
+    return not of_programs and "text/html" in request.headers.get("accept", "")
+
+
+def not_found(request: Request) -> Response:
+    """The page of an address that there is not."""
+    kind = CATALOGUE["not-found"]
+    shown = {"problem": ApiError(kind.code), "kind": kind}
+    return plain(request, "problem.html", 404, request_id=request.scope["request_id"], **shown)
 
 
 async def failed(call: Call, error: Exception) -> Response:

@@ -17,7 +17,7 @@ from api.table_defs import PURGE, READ, WRITE, TableId
 from api.table_schemas import CopyOptions, PastQuery, TableChanges
 from api.views import table_view
 from api.web import writes
-from api.web.page import Page, PageCall, invalid_fields, ours, redirect, render
+from api.web.page import Page, PageCall, caught_up, invalid_fields, ours, redirect, render
 from api.web.table_form import COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.workspace_names import all_workspaces
 from application.base import Outcome, Request, Stale
@@ -50,13 +50,14 @@ async def save_table(call: PageCall, id: TableId) -> Response:
         patch = _chosen(call, wanted(call.given, base))
         if not patch:
             return redirect(f"/tables/{id}", {"text": "unchanged"})
-        merged = await _change(call, id, int(base["version"]), writes.read(TableChanges, patch))
+        changes = writes.read(TableChanges, patch)
+        saved, merged = await _change(call, id, int(base["version"]), changes)
     except StaleChange as stale:
         return await _clash(call, stale)
     except Exception as error:
         problem = writes.refusal(error, *REFUSALS)
         return await _settings(call, table, Fields.given(call.given, table), problem)
-    notice = {"text": "saved-merged" if merged else "saved", "name": table["name"]}
+    notice = {"text": "saved-merged" if merged else "saved", "name": saved.aggregate.name}
     return redirect(f"/tables/{id}", notice)
 
 
@@ -182,7 +183,7 @@ def number(call: PageCall, name: str) -> int:
 async def _present(call: PageCall, id: UUID) -> dict[str, Any]:
     """The table as it is, deleted or not."""
     tables, company_id = call.services.tables, call.caller.company_id
-    await tables.progress.own_writes(call.caller.reader)
+    await caught_up(call, tables.progress)
     try:
         row = await tables.one(company_id, id)
     except NotFound:
@@ -205,9 +206,12 @@ async def _base(call: PageCall, table: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """What differs between two states of a table, as JSON."""
-    names = SHOWN["TableDef"].keys() & before.keys()
-    first, second = ({name: each[name] for name in sorted(names)} for each in (before, after))
+    """What differs between two states of a table, as JSON; what is not set is as it is then."""
+    first, second = (
+        {name: each[name] for name in SHOWN["TableDef"] if name in each}
+        | {"settings": each["effectiveSettings"]}
+        for each in (before, after)
+    )
     return differences(first, second)
 
 
@@ -223,8 +227,10 @@ def _chosen(call: PageCall, patch: dict[str, Any]) -> dict[str, Any]:
     return patch
 
 
-async def _change(call: PageCall, id: UUID, version: int, changes: TableChanges) -> bool:
-    """Change what others have not changed meanwhile; whether they changed something else.
+async def _change(
+    call: PageCall, id: UUID, version: int, changes: TableChanges
+) -> tuple[Outcome, bool]:
+    """Change what others have not changed meanwhile; and whether they changed something else.
 
     Raises:
         StaleChange: they changed the same.
@@ -232,7 +238,7 @@ async def _change(call: PageCall, id: UUID, version: int, changes: TableChanges)
     for round in range(ROUNDS):
         request = writes.request_of(call, "change", version)
         try:
-            await writes.write(
+            outcome = await writes.write(
                 call, request, lambda it: call.services.table_defs.change(id, it, changes)
             )
         except Stale as stale:
@@ -241,7 +247,7 @@ async def _change(call: PageCall, id: UUID, version: int, changes: TableChanges)
                 raise change from stale
             version = stale.current.version
         else:
-            return round > 0
+            return outcome, round > 0
     raise ApiError("append-busy")
 
 
@@ -284,7 +290,7 @@ async def _clash(call: PageCall, change: StaleChange) -> Response:
 async def _then(call: PageCall, id: UUID, query: PastQuery) -> Response:
     """A table as it was."""
     history, company_id = call.services.history, call.caller.company_id
-    await history.progress.own_writes(call.caller.reader)
+    await caught_up(call, history.progress)
     if query.as_of is not None:
         position = await history.position_at(query.as_of, "/asOf")
         row = await history.at_position(company_id, id, position)

@@ -16,7 +16,16 @@ from api.ids import new_id
 from api.table_defs import PURGE, READ, WRITE, filter_of
 from api.table_schemas import ListQuery, NewTable, SuggestionQuery, TableChanges
 from api.web import writes
-from api.web.page import Page, PageCall, invalid_fields, language_of, ours, redirect, render
+from api.web.page import (
+    Page,
+    PageCall,
+    caught_up,
+    invalid_fields,
+    language_of,
+    ours,
+    redirect,
+    render,
+)
 from api.web.table_form import BLANK, COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.templating import with_query
 from api.web.workspace_names import all_workspaces
@@ -95,12 +104,12 @@ async def _rows(call: PageCall, query: TablesQuery) -> tuple[Rows, object, int |
         return services.cursors.verify(query.cursor, call.caller.actor_id, bound)
 
     if query.as_of is None:
-        await services.tables.progress.own_writes(call.caller.reader)
+        await caught_up(call, services.tables.progress)
         rows = await services.tables.list(which, start(which), PAGE)
         if query.cursor is None:
             total = await services.tables.count(which)
         return rows, which, total
-    await services.history.progress.own_writes(call.caller.reader)
+    await caught_up(call, services.history.progress)
     position = await services.history.position_at(query.as_of, "/asOf")
     then = (which, position)
     rows = await services.history.list(which, position, start(then), PAGE)
@@ -129,7 +138,7 @@ async def _since(
 ) -> Mapping[str, Any]:
     """What the tables of then are now, and the newest that were not there then."""
     company_id = call.caller.company_id
-    await call.services.tables.progress.own_writes(call.caller.reader)
+    await caught_up(call, call.services.tables.progress)
     ids = [UUID(table["id"]) for table in tables]
     found = await call.services.tables.several(company_id, ids)
     newest = Filter(company_id, sort="-createdAt")

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from api.web.static_files import address
 
 MOST_ICONS = 2_000
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 _EMPHASISED = re.compile(r"(?<!\\)\*((?:\\.|[^\\*])*)\*")
 _ESCAPED = re.compile(r"\\(.)")
 DARK, LIGHT = "#1b1a22", "#ffffff"
@@ -31,6 +32,7 @@ def environment() -> Environment:
     )
     made.globals |= {
         "address": address, "icon": icon, "has_icon": has_icon, "readable_on": readable_on,
+        "is_color": is_color, "symbols": symbols, "drawn": drawn,
         "with_query": with_query, "emphasised": emphasised,
     }  # fmt: skip
     return made
@@ -41,6 +43,22 @@ def icon(name: str, size: int = 18) -> Markup:
     """An icon of the package; beside a text it says nothing, so that nobody has it read out."""
     said = {"aria-hidden": "true", "focusable": "false", "class": "icon"}
     return Markup(lucide(name, size=size, **said))  # noqa: S704  # its file is of the package
+
+
+@lru_cache(MOST_ICONS)
+def symbols(*names: str) -> Markup:
+    """Icons that a page shows many times, as symbols that `drawn` refers to."""
+    inner = Markup().join(
+        Markup('<symbol id="icon-{}" viewBox="0 0 24 24">{}</symbol>').format(name, icon(name, 24))
+        for name in names
+    )
+    return Markup("<svg hidden>{}</svg>").format(inner)
+
+
+def drawn(name: str, size: int = 18) -> Markup:
+    """An icon that is among the symbols of the page."""
+    attributes = f'class="icon" width="{size}" height="{size}" aria-hidden="true"'
+    return Markup(f'<svg {attributes}><use href="#icon-{name}"/></svg>')  # noqa: S704  # both ours
 
 
 @lru_cache(MOST_ICONS)
@@ -58,6 +76,11 @@ def readable_on(color: str) -> str:
     """Black or white, whichever has more contrast (WCAG 2.2, 1.4.3) on a colour `#rrggbb`."""
     light = _luminance(color)
     return LIGHT if 1.05 / (light + 0.05) >= (light + 0.05) / (_luminance(DARK) + 0.05) else DARK
+
+
+def is_color(text: str | None) -> bool:
+    """Whether something that somebody typed can be drawn as a colour."""
+    return bool(text and _COLOR.fullmatch(text))
 
 
 def _luminance(color: str) -> float:

@@ -16,6 +16,7 @@ from api.auth import RECHECK
 from api.endpoint import Endpoint
 from api.keys import NewKey
 from api.scopes import COMPANY_SCOPES, COOKIE, ROLES, Scope
+from api.web.page import OpenPage, Page
 from tests.api.conftest import Service
 from tests.api.document import PUBLIC, operations
 from tests.api.tenants import key_id, new_key, one_of_each
@@ -117,7 +118,10 @@ NEEDS: dict[str, str | None] = {
     "compare_company": "audit:read",
     "get_me": None,
 }
-PAGES = {"/", "/sign-in", "/sign-out", "/docs", "/openapi.json", "/docs/static"}  # no data in them
+PAGES = {
+    "/sign-in", "/sign-out", "/preferences", "/static/{edition}/{name}", "/docs", "/openapi.json",
+    "/docs/static",
+}  # fmt: skip  # no data in them
 DRY = {"dryRun": "true"}
 # What is live is not purged, a lease is not theirs, nothing was delivered, and nobody signs or
 # exports here.
@@ -142,7 +146,10 @@ async def test_every_route_checks_credentials_or_is_known_to_need_none(service: 
     """Fails for a route below /api that is no `Endpoint` or forgets `requires(…)`."""
     for route in service.app.routes:
         assert isinstance(route, Route | APIRoute | Mount)
-        if isinstance(route, Endpoint):
+        if isinstance(route, Page):
+            assert not route.include_in_schema
+            assert route.scopes or (isinstance(route, OpenPage) and route.path in PAGES), route.path
+        elif isinstance(route, Endpoint):
             assert route.path.startswith("/api/")
             assert route.scopes or route.path == "/api/me", route.path
             assert len(route.methods) == 1

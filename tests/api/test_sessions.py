@@ -18,7 +18,8 @@ from api.auth import RECHECK
 from api.keys import NewKey
 from api.scopes import COOKIE
 from api.sessions import STORE_CODE, new_code
-from api.web.sign_in import FORM_LIMIT, HEADERS
+from api.web.forms import LIMIT
+from api.web.page import HEADERS
 from tests.api import test_access
 from tests.api.conftest import Service, calling, serving
 from tests.api.document import OPERATIONS
@@ -59,15 +60,30 @@ def cookie_of(answer: Response) -> Any:
 
 
 def assert_guarded(answer: Response) -> None:
-    """A page of ours runs no script, is in no frame, and is kept nowhere."""
+    """A page of ours runs our own scripts alone, is in no frame, and is kept nowhere."""
     policy = answer.headers["content-security-policy"]
-    for directive in ("default-src 'none'", "frame-ancestors 'none'", "form-action 'self'",
-                      "base-uri 'none'"):  # fmt: skip
+    for directive in (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ):
         assert directive in policy
-    assert "script-src" not in policy
+    assert "unsafe" not in policy
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "<script" not in answer.text
+    inline = re.compile(r"<script(?![^>]* src=)|<style|\son[a-z]+=|\sstyle=")
+    assert not inline.search(answer.text)
+
+
+def assert_page(answer: Response, status: int, code: str) -> None:
+    """A page that says what went wrong."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert f'data-problem="{code}"' in answer.text
+    assert_guarded(answer)
 
 
 # Signing in
@@ -79,7 +95,7 @@ async def test_a_key_in_the_form_signs_in(service: Service, anyone: AsyncClient)
     form = await anyone.get("/sign-in")
     assert form.status_code == 200
     assert_guarded(form)
-    assert '<form method="post" action="/sign-in">' in form.text
+    assert '<form method="post" action="/sign-in" data-plain>' in form.text
     assert 'name="key" type="password"' in form.text
     answer = await sign_in(anyone, f" {service.tokens[service.ours, 'editor']}\n")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -87,7 +103,7 @@ async def test_a_key_in_the_form_signs_in(service: Service, anyone: AsyncClient)
     home = await anyone.get("/")
     assert home.status_code == 200
     assert_guarded(home)
-    assert f"<strong>editor</strong> of <strong>Company {service.ours}</strong>" in home.text
+    assert f"<strong>editor</strong><small>Company {service.ours} · Editor</small>" in home.text
     me = (await anyone.get("/api/me")).json()
     assert me["actor"]["id"] == key_id(service.tokens[service.ours, "editor"])
     assert me["company"]["id"] == str(service.ours)
@@ -104,12 +120,12 @@ async def test_a_wrong_key_signs_nobody_in(service: Service, anyone: AsyncClient
         assert answer.status_code == 401
         assert "set-cookie" not in answer.headers
         assert_guarded(answer)
-        assert "<p role=alert>" in answer.text
+        assert '<p role="alert"' in answer.text
     for body in (b"", b"key", b"kee=x", b"\xff\xfe", b"key=%FF%00", b"&&&=="):
-        assert (await anyone.post("/sign-in", content=body)).status_code == 401
+        assert (await anyone.post("/sign-in", content=body)).status_code in (401, 422)
     assert await service.kept() == before
-    too_long = await anyone.post("/sign-in", content=b"key=" + b"x" * FORM_LIMIT)
-    assert_problem(too_long, 413, "body-too-large")
+    too_long = await anyone.post("/sign-in", content=b"key=" + b"x" * LIMIT)
+    assert_page(too_long, 413, "body-too-large")
 
 
 async def test_the_cookie_is_of_no_use_to_scripts_and_other_sites(service: Service) -> None:
@@ -367,8 +383,8 @@ async def test_signing_out_ends_no_other_session(service: Service) -> None:
 async def test_nobody_else_signs_a_browser_out(service: Service) -> None:
     browser, other = await signed_in(service), await signed_in(service)
     for data in ({}, {"csrf": "x"}, {"csrf": (await csrf(other))["X-CSRF-Token"]}):
-        assert_problem(await browser.post("/sign-out", data=data), 403, "csrf")
-    assert_problem(await browser.post("/sign-out", headers=await csrf(browser)), 403, "csrf")
+        assert_page(await browser.post("/sign-out", data=data), 403, "csrf")
+    assert_page(await browser.post("/sign-out", headers=await csrf(browser)), 403, "csrf")
     assert (await browser.get("/api/me")).status_code == 200
 
 
@@ -421,9 +437,9 @@ async def test_a_form_of_another_site_signs_nobody_in_or_out(
     right = {"csrf": (await csrf(browser))["X-CSRF-Token"]}
     for headers in ELSEWHERE:
         answer = await anyone.post("/sign-in", data={"key": token}, headers=headers)
-        assert_problem(answer, 403, "csrf")
+        assert_page(answer, 403, "csrf")
         assert "set-cookie" not in answer.headers
-        assert_problem(await browser.post("/sign-out", data=right, headers=headers), 403, "csrf")
+        assert_page(await browser.post("/sign-out", data=right, headers=headers), 403, "csrf")
     assert (await browser.get("/api/me")).status_code == 200
     for headers in OURS:
         answer = await anyone.post("/sign-in", data={"key": token}, headers=headers)

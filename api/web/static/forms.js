@@ -2,6 +2,7 @@
 import { notice, text } from "./notices.js"
 import { fetchPage, show, showNotices } from "./shown.js"
 
+const token = () => document.querySelector("meta[name=csrf]")
 const dialog = () => document.querySelector("#dialog")
 
 document.addEventListener("submit", event => {
@@ -16,13 +17,27 @@ async function send(form, button) {
   const body = new URLSearchParams(new FormData(form, button))
   form.ariaBusy = "true"
   try {
-    await answer(form, button, await fetchPage(action, { method: "POST", body }))
+    let answered = await fetchPage(action, { method: "POST", body })
+    if (answered.problem?.dataset.problem === "csrf" && await renewToken()) { // signed in anew in another tab
+      body.set("csrf", token().content)
+      answered = await fetchPage(action, { method: "POST", body })
+    }
+    await answer(form, button, answered)
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
     notice(text("not-sent"))
   } finally {
     form.ariaBusy = null
   }
+}
+
+async function renewToken() {
+  const { page } = await fetchPage(location.href)
+  const fresh = page.querySelector("meta[name=csrf]")?.content
+  if (!fresh || fresh === token()?.content) return false
+  token().content = fresh
+  for (const field of document.querySelectorAll("input[name=csrf]")) field.value = fresh
+  return true
 }
 
 async function answer(form, button, { page, at, signedOut, problem }) {
