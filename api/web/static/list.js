@@ -9,7 +9,12 @@ onPage(() => {
   const form = document.querySelector("[data-filters]")
   if (!form) return
   form.oninput = () => { clearTimeout(waiting); waiting = setTimeout(search, PAUSE) }
-  form.onsubmit = event => { event.preventDefault(); search() }
+  form.onsubmit = async event => { // by Enter: on to what was found
+    event.preventDefault()
+    clearTimeout(waiting)
+    await search()
+    document.querySelector("[data-row]")?.focus()
+  }
   document.querySelector("main").onchange = count
   watch()
   count()
