@@ -75,7 +75,7 @@ function take(form, slug) {
 
 function looks(form) {
   const { icon } = form.elements, picker = form.querySelector("[data-icons]")
-  picker.hidden = false
+  picker.hidden = icon.matches(":disabled")
   const mark = () => {
     const wanted = icon.value.trim().toLowerCase(), buttons = [...picker.children]
     const exact = buttons.some(button => button.dataset.icon === wanted)
