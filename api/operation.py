@@ -3,7 +3,6 @@
 None of these needs credentials, and none shows a company's data.
 """
 
-import html
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from api.metrics import HEAD, LAG, PARKED, PROJECTED, REFUSED, WAITING
 from api.problems import CATALOGUE
 from api.read_models import PROJECTIONS, READ_MODELS
 from api.views import Health
+from api.web.page import plain
 from application.errors import Fault
 from projections.base import live_schema
 
@@ -100,18 +100,14 @@ async def metrics(request: Request) -> Response:
     responses=text("text/html", "<!doctype html><h1>Not found</h1>") | failures("not-found"),
 )
 async def problem_page(
+    request: Request,
     code: Annotated[str, Path(description="The code of a problem.", examples=["slug-taken"])],
 ) -> Response:
     """What a problem means and what to do about it."""
     problem = CATALOGUE.get(code)
     if problem is None:
         raise HTTPException(404)
-    title, remedy = html.escape(problem.title), html.escape(problem.remedy)
-    return HTMLResponse(
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-        f"<h1>{title}</h1><p><code>{problem.code}</code>, status {problem.status}</p>"
-        f"<p>{remedy}</p></html>"
-    )
+    return plain(request, "problem_kind.html", kind=problem)
 
 
 @router.get("/docs", include_in_schema=False)

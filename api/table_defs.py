@@ -1,5 +1,7 @@
 """Table definitions over HTTP."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 from uuid import UUID
 
@@ -100,7 +102,8 @@ async def get_table_by_slug(
     """Read one table by its slug; a slug that it had before redirects to the present one."""
     await catch_up(call, call.services.tables.progress, headers)
     tables, company_id = call.services.tables, call.caller.company_id
-    id, present, current = await tables.id_by_slug(company_id, slug)
+    with missing_only_if_shown(call):
+        id, present, current = await tables.id_by_slug(company_id, slug)
     if not current:
         target = f"/api/tables/by-slug/{present}"
         if parameters := call.url.query:
@@ -120,14 +123,8 @@ async def get_table(
     if query.version is not None or query.as_of is not None:
         return await table_as_of(call, id, query, headers)
     await catch_up(call, call.services.tables.progress, headers)
-    try:
+    with missing_only_if_shown(call):
         row = await call.services.tables.one(call.caller.company_id, id)
-    except NotFound:
-        if call.services.tables.progress.behind(
-            call.caller.company_id
-        ):  # it may exist all the same
-            raise ApiError("projection-behind") from None
-        raise
     return _shown(row, query, headers)
 
 
@@ -242,6 +239,21 @@ async def revert_table(
             id, request, wanted.earlier(), wanted.facets
         )
     return changed(call, request, outcome, TABLE)
+
+
+@contextmanager
+def missing_only_if_shown(call: Call) -> Iterator[None]:
+    """What is not there may exist all the same, while the company cannot read what it wrote.
+
+    Raises:
+        ApiError: `projection-behind`.
+    """
+    try:
+        yield
+    except NotFound:
+        if call.services.tables.progress.behind(call.caller.company_id):
+            raise ApiError("projection-behind") from None
+        raise
 
 
 def _shown(row: TableRow, query: OneQuery, headers: ReadHeaders) -> Response:

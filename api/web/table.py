@@ -13,7 +13,7 @@ from api.errors import ApiError, invalid
 from api.history_items import FIELDS as SHOWN
 from api.history_items import changes as differences
 from api.ids import new_id
-from api.table_defs import PURGE, READ, WRITE, TableId
+from api.table_defs import PURGE, READ, WRITE, TableId, missing_only_if_shown
 from api.table_schemas import CopyOptions, PastQuery, TableChanges
 from api.views import table_view
 from api.web import writes
@@ -22,7 +22,7 @@ from api.web.table_form import COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.workspace_names import all_workspaces
 from application.base import Outcome, Request, Stale
 from application.earlier import Earlier
-from domain.errors import NotDeleted, NotFound
+from domain.errors import NotDeleted
 from domain.table_details import FIELDS
 from domain.values import merge_patch
 
@@ -184,12 +184,8 @@ async def _present(call: PageCall, id: UUID) -> dict[str, Any]:
     """The table as it is, deleted or not."""
     tables, company_id = call.services.tables, call.caller.company_id
     await caught_up(call, tables.progress)
-    try:
+    with missing_only_if_shown(call):
         row = await tables.one(company_id, id)
-    except NotFound:
-        if tables.progress.behind(company_id):
-            raise ApiError("projection-behind") from None
-        raise
     found: dict[str, Any] = json.loads(row.json)
     return found
 

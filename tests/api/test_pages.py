@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from httpx import AsyncClient, Response
@@ -229,6 +229,20 @@ async def test_several_are_deleted_moved_and_brought_back(
     await send(browser, "/tables/selected/restore", id=ids)
     assert not any([(await read(client, table))["deletedAt"] for table in tables])
     assert_page(await send(browser, "/tables/selected/delete", id="x"), 422, "validation")
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    ["x", "[]", "{}", '{"text": 1}', '{"text": "deleted", "ids": 5}', '{"text": "../x"}',
+     '{"text": "deleted", "undo": "/tables/x/purge"}', '{"text": "deleted", "undo": "//a/restore"}',
+     '{"text": "deleted", "undo": "https://evil.example/a/restore"}', "%00", "\xff"],
+)  # fmt: skip
+async def test_a_notice_that_is_not_ours_says_nothing(service: Service, cookie: str) -> None:
+    browser = await signed_in(service)
+    browser.cookies.set("dynamic_tables_notice", quote(cookie))
+    page = await browser.get("/")
+    assert page.status_code == 200
+    assert "data-toast" not in page.text
 
 
 # A new table

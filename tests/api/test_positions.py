@@ -89,6 +89,17 @@ async def test_without_a_projector_a_read_serves_what_is_there(
     assert fresh.json()["name"] == "B"
 
 
+async def test_what_was_just_created_is_not_told_to_be_absent(
+    service: Service, client: AsyncClient, sql: AsyncConnection
+) -> None:
+    await client.get(path(await create(client)))
+    async with sql.transaction():
+        await sql.execute("SELECT FROM projections.positions FOR UPDATE")
+        new = await create(client, name="Others")
+        for address in (path(new), "/api/tables/by-slug/others"):
+            assert_problem(await client.get(address), 503, "projection-behind")
+
+
 async def test_a_write_during_a_wait_is_waited_for_as_well() -> None:
     """A read that waited for an older write must not make the next one forget the newer."""
     progress, company = Progress(), uuid4()

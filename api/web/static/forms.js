@@ -1,5 +1,5 @@
 // Forms are sent without reloading, and links open dialogs; without scripts both are plain pages.
-import { notice, text } from "./notices.js"
+import { notice, retract, text } from "./notices.js"
 import { fetchPage, show, showNotices } from "./shown.js"
 
 const token = () => document.querySelector("meta[name=csrf]")
@@ -56,6 +56,7 @@ async function answer(form, button, { page, at, signedOut, problem }) {
     await open(page, panel)
     return
   }
+  retract("live")
   form.dispatchEvent(new CustomEvent("sent", { bubbles: true }))
   if (dialog()?.open) dialog().close()
   await show(page, at, at.pathname + at.search === location.pathname + location.search ? "replace" : "push")

@@ -148,7 +148,7 @@ function json(form) {
 
 function unsaved(form) {
   const bar = form.querySelector("[data-save]"), said = bar.querySelector("p")
-  const clashing = Boolean(document.querySelector(".clash")) || Boolean(form.querySelector("[aria-invalid=true]"))
+  const clashing = Boolean(document.querySelector(".clash")), refused = Boolean(form.querySelector("[aria-invalid=true]"))
   const values = () => {
     const found = new Map()
     for (const [name, value] of new FormData(form)) if (name !== "switch" && name !== "on" && !name.startsWith("pick:")) found.set(name, value)
@@ -163,7 +163,7 @@ function unsaved(form) {
   let sent = false
   const shown = () => {
     const number = count()
-    bar.hidden = !number && !clashing
+    bar.hidden = !number && !refused // a clash has a button of its own
     said.textContent = number ? (number === 1 ? said.dataset.countOne : said.dataset.countOther).replace("{count}", number) : ""
   }
   form.addEventListener("input", shown)
@@ -176,9 +176,9 @@ function unsaved(form) {
     visit(form.getAttribute("action"), "replace")
   }
   window.onbeforeunload = event => {
-    if (form.isConnected && !sent && count()) event.preventDefault()
+    if (form.isConnected && !sent && form.unsaved()) event.preventDefault()
   }
-  form.unsaved = count
+  form.unsaved = () => count() || clashing || refused
   shown()
 }
 
