@@ -350,6 +350,21 @@ async def test_others_changes_of_other_fields_are_kept(
     assert (now["name"], now["description"], now["settings"]) == ("Mine", "Theirs", {"rows": 5})
 
 
+async def test_a_form_that_was_refused_still_knows_what_its_writer_saw(
+    service: Service, client: AsyncClient
+) -> None:
+    table = await make(client)
+    browser = await signed_in(service)
+    await client.patch(path(table), json={"description": "Theirs"})
+    refused = await send(browser, f"/tables/{table['id']}", **settings_of(table, name=" "))
+    assert refused.status_code == 422
+    assert field(refused, "version") == "1"
+    mended = settings_of(table, name="Mine") | {"version": field(refused, "version")}
+    await send(browser, f"/tables/{table['id']}", **mended)
+    now = await read(client, table)
+    assert (now["name"], now["description"]) == ("Mine", "Theirs")
+
+
 async def test_what_clashes_is_shown_and_chosen_field_by_field(
     service: Service, client: AsyncClient
 ) -> None:
