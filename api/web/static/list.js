@@ -61,8 +61,8 @@ function watch() {
   watcher?.disconnect()
   const more = document.querySelector("[data-more]")
   if (!more || document.querySelectorAll("[data-rows] > li").length >= MOST) return
-  watcher = new IntersectionObserver(async ([entry]) => {
-    if (!entry.isIntersecting) return
+  watcher = new IntersectionObserver(async entries => {
+    if (!entries.at(-1).isIntersecting) return // the last is how it is now
     watcher.disconnect()
     await extend(document.querySelector("#list"), more)
     watch()
