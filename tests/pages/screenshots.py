@@ -102,8 +102,8 @@ def take(
     )  # fmt: skip
     page = context.new_page()
     for name in scenes(page, ids):
-        page.screenshot(path=FOLDER / f"{name}-{theme}.png", full_page=page.viewport_size != WIDE
-                        or not page.locator("dialog[open], details.menu[open]").count())  # fmt: skip
+        opened = page.locator("dialog[open], details.menu[open]").count()
+        page.screenshot(path=FOLDER / f"{name}-{theme}.png", full_page=not opened)
     context.close()
 
 
