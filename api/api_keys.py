@@ -40,9 +40,7 @@ async def create_key(
     new: Annotated[NewApiKey, Body()],
 ) -> Response:
     """Make a key; it is shown this once. Nobody can hand out more than they have."""
-    scopes = None if new.scopes is None else frozenset[str](new.scopes)
-    wanted = Wanted(new.label, new.role, scopes, new.expires_at)
-    _check_scopes(call, wanted)
+    wanted = wanted_key(call, new)
     ordered = order(call, query, headers)
     return _made(ordered, await call.services.keys.create(ordered, wanted))
 
@@ -99,6 +97,18 @@ async def revoke_key(
         return rehearsed("key", json.loads(revoked.json))
     replayed = {"Idempotency-Replayed": "true"} if revoked.replayed else {}
     return Response(status_code=204, headers=replayed)
+
+
+def wanted_key(call: Call, new: NewApiKey) -> Wanted:
+    """What a new key shall be.
+
+    Raises:
+        ApiError: `forbidden`; it would be let do what the caller is not.
+    """
+    scopes = None if new.scopes is None else frozenset[str](new.scopes)
+    wanted = Wanted(new.label, new.role, scopes, new.expires_at)
+    _check_scopes(call, wanted)
+    return wanted
 
 
 def _check_scopes(call: Call, wanted: Wanted) -> None:

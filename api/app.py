@@ -36,7 +36,8 @@ from api.edition import VERSION
 from api.middleware import Requests
 from api.openapi import document
 from api.settings import Settings
-from api.web import live, sign_in, static_files, table, table_actions, tables
+from api.web import company, keys, live, sign_in, static_files, table, table_actions, tables
+from api.web import workspaces as workspace_pages
 from api.web.page import not_found, wants_page
 
 # The tables first: routes are tried in this order.
@@ -44,6 +45,7 @@ MODULES = (
     table_defs, history, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
     workspaces, companies, api_keys, people, audit_log, audit_exports, me, contracts, operation,
     sign_in, tables, table, table_actions, live, static_files,
+    workspace_pages, company, keys,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened

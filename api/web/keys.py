@@ -1,0 +1,116 @@
+"""The API keys of a company as a page: made, shown this once, and revoked."""
+
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.api_keys import ADMIN, KeyId, wanted_key
+from api.errors import ApiError
+from api.ids import new_id
+from api.key_ring import KEYS
+from api.orders import Order, order
+from api.schemas import KeyHeaders, WriteQuery
+from api.scopes import COOKIE, ROLES
+from api.tenancy_schemas import NewApiKey
+from api.web import writes
+from api.web.listing import ListingQuery, listed
+from api.web.page import Page, PageCall, invalid_fields, language_of, redirect, render
+from application.feed import rfc3339
+
+ROLE_NAMES = [role for role in ROLES if role != "platform"]
+
+router = APIRouter(include_in_schema=False, route_class=Page)
+
+
+@router.get("/keys", dependencies=ADMIN)
+async def list_keys(call: PageCall, query: Annotated[ListingQuery, Query()]) -> Response:
+    """The keys, oldest first, or those that were revoked."""
+    shown = await listed(call, KEYS, query)
+    return await render(call, "keys.html", now=rfc3339(datetime.now(UTC)), **shown)
+
+
+@router.get("/keys/new", dependencies=ADMIN)
+async def new_key(call: PageCall) -> Response:
+    """The form of a new one."""
+    return await _form(call)
+
+
+@router.post("/keys/new", dependencies=ADMIN)
+async def create_key(call: PageCall) -> Response:
+    """Make it and show it, here and nowhere else; the same form sent again shows it no more."""
+    given = {name: call.given.get(name) for name in ("label", "role")}
+    try:
+        new = writes.read(NewApiKey, {**given, "expiresAt": _expiry(call)})
+        wanted = wanted_key(call, new)
+        made = await call.services.keys.create(_order(call), wanted)
+    except Exception as error:
+        return await _form(call, writes.refusal(error, "validation"))
+    status = 200 if made.replayed else 201
+    return await render(call, "key_made.html", status, key=json.loads(made.json), token=made.token)
+
+
+@router.get("/keys/{id}/revoke", dependencies=ADMIN)
+async def ask_to_revoke(call: PageCall, id: KeyId) -> Response:
+    """The form that revokes it: what that means."""
+    key = json.loads(await call.services.keys.find(call.caller.company_id, id))
+    if key["revokedAt"]:
+        return _revoked(key)
+    return await render(call, "key_revoke.html", key=key, own=id == call.caller.actor_id)
+
+
+@router.post("/keys/{id}/revoke", dependencies=ADMIN)
+async def revoke_key(call: PageCall, id: KeyId) -> Response:
+    """Let it in no more; whoever came with it is signed out."""
+    revoked = await call.services.keys.revoke(_order(call), id)
+    if id == call.caller.actor_id and call.caller.csrf_token:
+        return await _signed_out(call)
+    return _revoked(json.loads(revoked.json))
+
+
+def _revoked(key: dict[str, Any]) -> Response:
+    return redirect("/keys", {"text": "key-revoked", "name": key["label"]})
+
+
+async def _signed_out(call: PageCall) -> Response:
+    services, cookie = call.services, call.cookies[COOKIE]
+    await services.sessions.end(cookie)
+    services.authenticator.forget(cookie)
+    response = redirect("/sign-in")
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _expiry(call: PageCall) -> str | None:
+    """The end of the day that the form names, in the reader's zone; what is no day, as it is."""
+    text = call.given.get("expires").strip()
+    try:
+        after = date.fromisoformat(text) + timedelta(days=1)
+    except (ValueError, OverflowError):
+        return text or None
+    return datetime.combine(after, time(), language_of(call).tz).isoformat()
+
+
+def _order(call: PageCall) -> Order:
+    call.content = to_json(call.given.json())
+    once = call.given.get("once")
+    headers = writes.read(KeyHeaders, {"Idempotency-Key": once} if once else {})
+    return order(call, WriteQuery.model_construct(dry_run=False), headers)
+
+
+async def _form(call: PageCall, problem: ApiError | None = None) -> Response:
+    now = datetime.now(language_of(call).tz)
+    return await render(
+        call,
+        "key_form.html",
+        200 if problem is None else 422,
+        given={name: call.given.get(name) for name in ("label", "role", "expires")},
+        roles={role: ROLES[role] <= call.caller.scopes for role in ROLE_NAMES},
+        today=now.date().isoformat(),
+        problem=problem,
+        errors=invalid_fields(problem) if problem else {},
+        once=call.given.get("once") if problem else new_id().hex,
+    )

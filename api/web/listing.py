@@ -1,0 +1,49 @@
+"""Lists for admins, page by page: what is in them, and who did it."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from pydantic import ConfigDict, model_validator
+
+from api.reading import after
+from api.tenancy_schemas import PageQuery
+from api.web.page import PageCall
+from api.web.templating import with_query
+from projections.keyset import Listing
+
+PEOPLE = ("createdBy", "updatedBy", "revokedBy")
+
+
+class ListingQuery(PageQuery):
+    """The query of such a page: that of the list. What is empty was not asked for."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, query: Any) -> Any:
+        return {name: value for name, value in query.items() if value}
+
+
+async def listed(call: PageCall, listing: Listing, query: ListingQuery) -> dict[str, Any]:
+    """What the page of a list of the company's shows.
+
+    Raises:
+        ApiError: `invalid-cursor`.
+    """
+    services, company_id, path = call.services, call.caller.company_id, call.url.path
+    bound = (path, company_id, query.state)
+    start = after(call, query.cursor, bound)
+    rows = await services.tenancy.page(listing, company_id, query.state, start, query.limit)
+    items = json.loads(f"[{rows.items}]")
+    cursor = rows.next and services.cursors.sign(rows.next, call.caller.actor_id, bound)
+    ids = {UUID(each[name]) for each in items for name in PEOPLE if each.get(name)}
+    names = await services.directory.names(company_id, ids)
+    return {
+        "items": items,
+        "state": query.state,
+        "names": {str(id): name for id, name in names.items()},
+        "first": query.cursor and with_query(path, call.query_params, cursor=None),
+        "next": cursor and with_query(path, call.query_params, cursor=cursor),
+    }
