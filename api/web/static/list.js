@@ -3,6 +3,7 @@ import { notice, text } from "./notices.js"
 import { fetchPage, onPage } from "./shown.js"
 
 const PAUSE = 160, MOST = 1_000 // milliseconds after a key; rows in one page
+const NOTHING = { problem: true } // without a network, the list stays as it is
 let waiting, asked = 0, watcher
 
 onPage(() => {
@@ -24,7 +25,7 @@ async function search() {
   const form = document.querySelector("[data-filters]"), number = ++asked
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value))
   const target = query.size ? `/?${query}` : "/"
-  const { page, at, problem } = await fetchPage(target)
+  const { page, at, problem } = await fetchPage(target).catch(() => NOTHING)
   if (number !== asked || problem || !document.querySelector("#list")) return // another key came since
   history.replaceState(null, "", at)
   swap(page)
@@ -64,35 +65,45 @@ function watch() {
   watcher = new IntersectionObserver(async entries => {
     if (!entries.at(-1).isIntersecting) return // the last is how it is now
     watcher.disconnect()
-    await extend(document.querySelector("#list"), more)
-    watch()
+    if (await extend(document.querySelector("#list"), more)) watch()
   }, { rootMargin: "600px" })
   watcher.observe(more)
 }
 
 async function extend(list, more) {
-  const { page, problem } = await fetchPage(more.href)
-  if (problem || !more.isConnected) return
+  const { page, problem } = await fetchPage(more.href).catch(() => NOTHING)
+  if (problem || !more.isConnected) return false
   list.querySelector("[data-rows]").append(...page.querySelectorAll("[data-rows] > li"))
   const next = page.querySelector("[data-more]")
   if (next) more.replaceWith(document.adoptNode(next))
   else more.parentElement.remove()
+  return true
 }
 
 // A menu that is open is not taken away.
 const later = () => setTimeout(() => document.dispatchEvent(new CustomEvent("changed")), 1_000)
 
+// One after the other: what happens meanwhile, the next brings.
+let busy = false, missed = false
 document.addEventListener("changed", async () => {
+  missed = busy
+  if (busy) return
+  busy = true
+  await refresh().finally(() => { busy = false })
+  if (missed) document.dispatchEvent(new CustomEvent("changed"))
+})
+
+async function refresh() {
   if (!document.querySelector("#list") || document.querySelector(".then")) return
   if (document.querySelector("#list details[open]")) return later()
   const number = ++asked, rows = document.querySelectorAll("[data-rows] > li").length
-  const { page, problem, signedOut } = await fetchPage(location.href)
+  const { page, problem, signedOut } = await fetchPage(location.href).catch(() => NOTHING)
   if (number !== asked || problem || signedOut) return
   for (let more; page.querySelectorAll("[data-rows] > li").length < rows && (more = page.querySelector("[data-more]"));)
-    await extend(page.querySelector("#list"), { href: more.getAttribute("href"), isConnected: true, replaceWith: (...all) => more.replaceWith(...all), parentElement: more.parentElement })
+    if (!await extend(page.querySelector("#list"), { href: more.getAttribute("href"), isConnected: true, replaceWith: (...all) => more.replaceWith(...all), parentElement: more.parentElement })) return
   if (number !== asked || !document.querySelector("#list")) return // or another page
   if (document.querySelector("#list details[open]")) return later()
   const arrived = swap(page)
   for (const row of arrived) row.classList.add("arrived")
   if (arrived.length) notice(`${arrived[0].querySelector(".name").textContent}: ${text("live-changed", { name: arrived[0].dataset.by })}`, { name: "live" })
-})
+}
