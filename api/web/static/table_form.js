@@ -25,8 +25,8 @@ function slugs(form) {
   const { name, slug } = form.elements, own = slug.defaultValue
   let touched = !("creating" in form.dataset) || own !== "", waiting, asked = 0
   const suggest = async wanted => {
-    const response = await fetch(`/tables/slug?${new URLSearchParams({ name: wanted })}`)
-    return response.ok ? (await response.json()).slug : ""
+    const response = await fetch(`/tables/slug?${new URLSearchParams({ name: wanted })}`).catch(() => undefined)
+    return response?.ok ? (await response.json()).slug : ""
   }
   const soon = act => { clearTimeout(waiting); waiting = setTimeout(act, PAUSE) }
   const follow = async () => {
