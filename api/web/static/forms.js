@@ -81,9 +81,10 @@ document.addEventListener("click", async event => {
 
 /** Open the panel of the page behind a link as a dialog. */
 export async function openLink(link) {
-  const { page, signedOut, problem } = await fetchPage(link.href)
-  const panel = page.querySelector("[data-panel]")
-  if (signedOut || problem || !panel) location.assign(link.href)
+  const { page, signedOut, problem } = await fetchPage(link.href).catch(() => ({}))
+  const panel = page?.querySelector("[data-panel]")
+  if (!page) notice(text("not-sent"))
+  else if (signedOut || problem || !panel) location.assign(link.href)
   else await open(page, panel)
 }
 
