@@ -149,15 +149,17 @@ function json(form) {
 function unsaved(form) {
   const bar = form.querySelector("[data-save]"), said = bar.querySelector("p")
   const clashing = Boolean(document.querySelector(".clash")), refused = Boolean(form.querySelector("[aria-invalid=true]"))
-  const values = () => {
+  const values = form => {
     const found = new Map()
     for (const [name, value] of new FormData(form)) if (name !== "switch" && name !== "on" && !name.startsWith("pick:")) found.set(name, value)
     for (const each of form.querySelectorAll("[role=switch]")) found.set(`on ${each.value}`, each.checked)
     return found
   }
-  const before = values()
+  const unchanged = form.cloneNode(true) // whoever was faster than this script has changed something
+  unchanged.reset()
+  const before = values(unchanged)
   const count = () => {
-    const now = values()
+    const now = values(form)
     return [...now].filter(([name, value]) => before.get(name) !== value).length
   }
   let sent = false
