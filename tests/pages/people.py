@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 import psycopg
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request
 
 from api import keys
 from api.keys import NewKey
@@ -129,10 +129,14 @@ class Company:
 
     def fill(self, count: int) -> None:
         """So many tables at once, called orders, orders-1, orders-2, …"""
-        params = {"company": self.id, "model": self.create("orders")["id"], "count": count - 1}
+        model = self.create("orders")
+        params = {"company": self.id, "model": model["id"], "count": count - 1}
         with psycopg.connect(self.installation.database) as connection:
             connection.execute(COPIES.encode(), params)
+        self.change(model, description="The last event of all, for which read models are asked")
+        history = f"/api/tables/{model['id']}/history"
         until(lambda: self.get("/api/tables", count="true")["totalCount"] == count, 60, "all")
+        until(lambda: len(self.get(history)["items"]) == 2, 60, "the history of all")
 
     def get(self, path: str, **query: str) -> Any:
         """What the API answers."""
@@ -155,6 +159,12 @@ class Company:
         page = self.nobody(**options)
         page.goto(self.installation.link(self.installation.key(self.id, role, name)))
         return page
+
+
+def follow(link: Locator) -> None:
+    """Click on a link to another page, and wait for its scripts."""
+    with link.page.expect_navigation():
+        link.click()
 
 
 @contextlib.contextmanager

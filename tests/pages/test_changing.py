@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.pages.people import Company
+from tests.pages.people import Company, follow
 
 SOON = 5_000.0  # milliseconds: it is a second when nothing else uses the machine
 DISCONNECTED = "net::ERR_INTERNET_DISCONNECTED"
@@ -23,7 +23,7 @@ def test_one_of_a_hundred_is_found_by_typing_and_renamed(company: Company) -> No
     expect(page).to_have_url(re.compile(r"/\?q=ders-73&sort=-updatedAt$"))
     page.reload()
     expect(page.get_by_role("searchbox", name="Search tables")).to_have_value("ders-73")
-    page.get_by_role("link", name="orders-73").click()
+    follow(page.get_by_role("link", name="orders-73"))
     page.get_by_label("Name", exact=True).fill("Orders of the north")
     expect(page.get_by_text("1 unsaved change")).to_be_visible()
     save(page)
@@ -37,7 +37,7 @@ def test_one_of_a_hundred_is_found_by_typing_and_renamed(company: Company) -> No
 def test_a_setting_is_reviewed_and_its_reason_is_in_the_history(company: Company) -> None:
     table = company.create("Ideas")
     page = company.person()
-    page.get_by_role("link", name="Ideas").click()
+    follow(page.get_by_role("link", name="Ideas"))
     page.get_by_label("Comments").click()
     page.get_by_label("First view").fill("kanban")
     expect(page.get_by_text("2 unsaved changes")).to_be_visible()
@@ -60,7 +60,7 @@ def test_two_people_change_the_same_table(company: Company) -> None:
     table = company.create("Leads", description="Who may buy")
     ada, bob = company.person("Ada"), company.person("Bob", "editor")
     for page in (ada, bob):
-        page.get_by_role("link", name="Leads").click()
+        follow(page.get_by_role("link", name="Leads"))
     bob.get_by_label("Name", exact=True).fill("Prospects")
     bob.get_by_label("Description").fill("Whoever may buy, one day")
     ada.get_by_label("Name", exact=True).fill("Hot leads")
@@ -100,7 +100,7 @@ def test_what_others_do_is_seen_at_once(company: Company) -> None:
     company.change(orders, name="Orders of 2027")
     expect(rows.first).to_contain_text("Orders of 2027", timeout=SOON)
     expect(page.get_by_text("Orders of 2027: changed by Importer")).to_be_visible()
-    page.get_by_role("link", name="Orders of 2027").click()
+    follow(page.get_by_role("link", name="Orders of 2027"))
     expect(page.get_by_role("heading", name="Orders of 2027")).to_be_visible()
     company.change(orders, name="Orders of 2028")
     expect(page.get_by_role("heading", name="Orders of 2028")).to_be_visible(timeout=SOON)
@@ -111,7 +111,7 @@ def test_nothing_is_lost_without_a_network(company: Company) -> None:
     company.watch.expected += (DISCONNECTED,)
     table = company.create("Parts")
     page = company.person()
-    page.get_by_role("link", name="Parts").click()
+    follow(page.get_by_role("link", name="Parts"))
     page.get_by_label("Name", exact=True).fill("Spare parts")
     page.context.set_offline(True)
     save(page)
@@ -125,10 +125,16 @@ def test_nothing_is_lost_without_a_network(company: Company) -> None:
     save(page)
     expect(page.get_by_role("heading", name="Spare parts")).to_be_visible()
     expect(page.get_by_label("Description")).to_have_value("Made elsewhere")
-    page.get_by_role("link", name="Tables", exact=True).first.click()
+    follow(page.get_by_role("link", name="Tables", exact=True).first)
     page.context.set_offline(True)
     expect(page.get_by_text("No connection.")).to_be_visible()
     company.create("Tools")
+    page.get_by_role("searchbox").fill("to")
+    page.get_by_role("link", name="New table").click()
+    expect(page.get_by_text("This could not be sent.")).to_be_visible()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
     page.context.set_offline(False)
     expect(page.get_by_role("link", name="Tools")).to_be_visible()
     assert company.get(f"/api/tables/{table['id']}")["name"] == "Spare parts"

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from api.web.static_files import FILES
 from tests.npm import member
-from tests.pages.people import PATIENCE, Company
+from tests.pages.people import PATIENCE, Company, follow
 
 AXE = ("axe-core", "4.14.1", "axe.min.js")
 RUN = """async rules => {
@@ -49,7 +49,8 @@ SAID = """() => {
 def addresses(company: Company) -> Sequence[str]:
     """An address of each page, with something on it."""
     table = company.create("Zubehör", description="Teile", color="#f9ab00", icon="wrench")
-    company.change(table, settings={"rows": 50}, slug="zubehoer-neu")
+    workspace = company.client.post("/api/workspaces", json={"name": "Werkstatt"}).json()["id"]
+    company.change(table, settings={"rows": 50}, slug="zubehoer-neu", workspaceId=workspace)
     company.create("Ablage " + "sehrlang" * 20)
     gone = company.create("Altes")
     then = company.change(gone, color="#e5484d")["updatedAt"]
@@ -59,7 +60,8 @@ def addresses(company: Company) -> Sequence[str]:
     return (
         "/", "/?view=cards&density=compact", "/?q=niemals", "/?state=deleted", f"/?asOf={then}",
         "/tables/new", at, f"{at}?version=1", f"{at}/revert?version=1", away, f"{away}/purge",
-        "/tables/01a00000-0000-7000-8000-000000000000",
+        "/tables/01a00000-0000-7000-8000-000000000000", "/company", "/keys", "/keys/new",
+        "/workspaces", "/workspaces/new", "/history", f"{at}/history", "/webhooks", "/consumers",
     )  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def answered(page: Page) -> Iterator[str]:
     expect(page.locator("#dialog #slug-error")).to_be_visible()
     yield "a fault"
     page.keyboard.press("Escape")
-    page.locator("[data-row]").first.click()
+    follow(page.locator("[data-row]").first)
     page.locator("#name").fill("Zwei")
     yield "something not saved"
     page.locator("[data-save] [data-dialog]").click()
@@ -248,7 +250,7 @@ def test_ten_thousand_tables_are_one_page(company: Company) -> None:
         timeout=3 * PATIENCE,
     )
     expect(rows).to_have_count(1_000)
-    page.get_by_role("link", name="More tables").click()
+    follow(page.get_by_role("link", name="More tables"))
     expect(page).to_have_url(re.compile("cursor="))
     expect(rows.first).to_be_visible()
     assert rows.count() <= 1_000

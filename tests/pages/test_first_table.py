@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.pages.people import Company
+from tests.pages.people import Company, follow
 
 
 def test_the_printed_link_signs_in_to_the_demo(company: Company) -> None:
@@ -39,7 +39,7 @@ def test_from_nothing_to_a_first_table_and_the_next(company: Company) -> None:
     assert (table["name"], table["slug"]) == ("Our customers", "our-customers")
     assert (table["icon"], table["color"]) == ("users", "#1a73e8")
 
-    page.get_by_role("link", name="Tables", exact=True).first.click()
+    follow(page.get_by_role("link", name="Tables", exact=True).first)
     page.get_by_role("link", name="New table").click()
     expect(name).to_be_focused()
     page.keyboard.type("Our customers")

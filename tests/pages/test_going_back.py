@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.pages.people import Company
+from tests.pages.people import Company, follow
 
 
 def test_deleted_undone_deleted_and_purged_by_its_name(company: Company) -> None:
@@ -17,8 +17,8 @@ def test_deleted_undone_deleted_and_purged_by_its_name(company: Company) -> None
         if undone:
             page.get_by_role("button", name="Undo").click()
             expect(page.get_by_text("Restored “Old stock”.")).to_be_visible()
-            page.get_by_role("link", name="Tables", exact=True).first.click()
-    page.get_by_role("link", name="Trash").click()
+            follow(page.get_by_role("link", name="Tables", exact=True).first)
+    follow(page.get_by_role("link", name="Trash"))
     expect(page.get_by_role("heading", name="Trash")).to_be_visible()
     row.get_by_label("Actions for Old stock").click()
     row.get_by_role("link", name="Purge").click()
@@ -44,9 +44,9 @@ def test_last_tuesday_is_marked_against_now_and_can_only_be_read(company: Compan
     company.create("New")
     page = company.person()
     page.locator("details.time > summary").click()
-    page.get_by_role("link", name="A week ago").click()
+    follow(page.get_by_role("link", name="A week ago"))
     expect(page.get_by_text("There was nothing then")).to_be_visible()
-    page.get_by_role("link", name="Back to now").click()
+    follow(page.get_by_role("link", name="Back to now"))
     page.goto(f"/?asOf={then}")
     expect(page.get_by_text("This can only be read.")).to_be_visible()
     for name, mark in (
@@ -57,11 +57,11 @@ def test_last_tuesday_is_marked_against_now_and_can_only_be_read(company: Compan
         expect(row.locator(".mark")).to_have_text(mark)
     expect(page.get_by_role("link", name="New table")).to_be_hidden()
     expect(page.get_by_role("checkbox")).to_have_count(0)
-    page.get_by_role("link", name="Changed", exact=True).click()
+    follow(page.get_by_role("link", name="Changed", exact=True))
     expect(page.get_by_text("This can only be read.")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_be_disabled()
     expect(page.get_by_role("button", name="Save")).to_be_hidden()
-    page.get_by_role("link", name="Back to now").click()
+    follow(page.get_by_role("link", name="Back to now"))
     expect(page.get_by_label("Name", exact=True)).to_have_value("Changed since")
     expect(page.get_by_label("Name", exact=True)).to_be_enabled()
     assert company.get(f"/api/tables/{kept['id']}")["version"] == 1

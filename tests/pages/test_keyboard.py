@@ -22,6 +22,12 @@ def press(page: Page, *keys: str) -> None:
         page.keyboard.press(key)
 
 
+def entered(page: Page) -> None:
+    """Press Enter, which leads to another page, and wait for its scripts."""
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
+
+
 def trapped(page: Page) -> None:
     """Fails if Tab leads out of a dialog; the focus is where it was, in the end."""
     began = page.evaluate_handle("document.activeElement")
@@ -69,7 +75,8 @@ def test_a_table_from_beginning_to_end(company: Company) -> None:
     expect(dialog.get_by_role("option", name="Machines")).to_be_visible()
     page.keyboard.type("Tab")
     expect(dialog.get_by_role("option")).to_have_text(["Tables"])
-    press(page, "ArrowDown", "Enter")
+    page.keyboard.press("ArrowDown")
+    entered(page)
     expect(page.get_by_role("heading", name="Tables")).to_be_visible()
 
     page.keyboard.press("/")
@@ -79,7 +86,7 @@ def test_a_table_from_beginning_to_end(company: Company) -> None:
     expect(page.locator("[data-rows] > li")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(focused).to_have_text("Machines")
-    page.keyboard.press("Enter")
+    entered(page)
     expect(page.get_by_label("Name", exact=True)).to_have_value("Machines")
     page.get_by_label("Name", exact=True).focus()
     press(page, "End")
@@ -91,7 +98,7 @@ def test_a_table_from_beginning_to_end(company: Company) -> None:
     page.keyboard.press("Control+k")
     page.keyboard.type("Tables")
     expect(dialog.get_by_role("option")).to_have_text(["Tables"])
-    page.keyboard.press("Enter")
+    entered(page)
     expect(page.get_by_role("link", name="Machines and tools")).to_be_visible()
     press(page, "j", "#")
     expect(page.get_by_text("Deleted “Machines and tools”.")).to_be_visible()
@@ -118,7 +125,8 @@ def test_a_menu_opens_closes_and_gives_back_the_focus(company: Company) -> None:
     expect(summary).to_be_focused()
     page.keyboard.press("x")
     expect(page.get_by_text("1 selected")).to_be_visible()
-    page.keyboard.press("e")
+    with page.expect_navigation():
+        page.keyboard.press("e")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Parts")
     page.get_by_label("Name", exact=True).fill("Spare parts")
     page.keyboard.press("Enter")
