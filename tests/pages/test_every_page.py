@@ -123,7 +123,8 @@ def test_every_page_is_accessible_in_both_themes(company: Company) -> None:
     axe, page = member(*AXE).decode(), company.person()
     wrong: list[str] = []
     for where in shown(page, company):
-        page.evaluate(axe)
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(axe)
         wrong += [f"{where}: {each}" for each in page.evaluate(RUN, TAGS)]
         page.emulate_media(color_scheme="dark")
         wrong += [f"{where}, dark: {each}" for each in page.evaluate(RUN, CONTRAST)]
