@@ -36,7 +36,22 @@ from api.edition import VERSION
 from api.middleware import Requests
 from api.openapi import document
 from api.settings import Settings
-from api.web import company, keys, live, sign_in, static_files, table, table_actions, tables
+from api.web import (
+    company,
+    exports,
+    keys,
+    live,
+    sign_in,
+    static_files,
+    table,
+    table_actions,
+    tables,
+)
+from api.web import consumer as consumer_page
+from api.web import consumers as consumer_pages
+from api.web import history as history_pages
+from api.web import webhook as webhook_page
+from api.web import webhooks as webhook_pages
 from api.web import workspaces as workspace_pages
 from api.web.page import not_found, wants_page
 
@@ -44,8 +59,9 @@ from api.web.page import not_found, wants_page
 MODULES = (
     table_defs, history, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
     workspaces, companies, api_keys, people, audit_log, audit_exports, me, contracts, operation,
-    sign_in, tables, table, table_actions, live, static_files,
+    sign_in, tables, table, table_actions, history_pages, exports, live, static_files,
     workspace_pages, company, keys,
+    webhook_pages, webhook_page, consumer_pages, consumer_page,
 )  # fmt: skip
 DESCRIPTION = """
 Tables whose shape people change at run time. Every change is an event; nothing that ever happened

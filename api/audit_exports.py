@@ -1,6 +1,6 @@
 """Exports of the log over HTTP: asked for, watched, and downloaded, also in several goes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from api.export_schemas import (
     wanted,
 )
 from api.ids import new_id
-from api.orders import Connection, carry_out, is_repeated, order, remembered
+from api.orders import Connection, Order, carry_out, is_repeated, order, remembered
 from api.reading import unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.scopes import requires
@@ -56,6 +56,19 @@ async def create_export(
 ) -> Response:
     """Have the log of the company exported, or a part of it, to be downloaded once it is done."""
     ordered = order(call, query, headers)
+    made, repeated = await ask(call, ordered, new)
+    if ordered.dry_run:
+        return rehearsed("export", export_view(made))
+    where = {"Location": f"/api/audit/exports/{made.id}"} | replayed(repeated)
+    return Response(to_json(export_view(made)), 202, where, JSON)
+
+
+async def ask(call: Call, ordered: Order, new: NewExport) -> tuple[Export, bool]:
+    """Have an export made, soon; whether the same order came before.
+
+    Raises:
+        ApiError: `limit-reached`.
+    """
 
     async def run(connection: Connection) -> tuple[Export, bool]:
         company_id, id = ordered.company_id, new_id()
@@ -68,24 +81,25 @@ async def create_export(
             raise ApiError("limit-reached", f"There are {MOST} exports already.")
         return made, False
 
-    made, repeated = await carry_out(call.services.transact, ordered, run)
-    if ordered.dry_run:
-        return rehearsed("export", export_view(made))
-    where = {"Location": f"/api/audit/exports/{made.id}"} | replayed(repeated)
-    return Response(to_json(export_view(made)), 202, where, JSON)
+    return await carry_out(call.services.transact, ordered, run)
 
 
 @router.get("", dependencies=EXPORT, responses=reads(AuditExportPage, position=False))
 async def list_exports(call: Call, headers: Annotated[CacheHeaders, Header()]) -> Response:
     """List the exports of the company, the newest first."""
 
-    async def run(connection: Connection) -> list[dict[str, Any]]:
-        return [
-            export_view(each) for each in await exports.every(connection, call.caller.company_id)
-        ]
-
-    items = await call.services.transact(call.caller.company_id, run)
+    items = [export_view(each) for each in await every(call)]
     return unless_known(headers, to_json({"items": items, "nextCursor": None}))
+
+
+async def every(call: Call) -> Sequence[Export]:
+    """The exports of the company, the newest first."""
+    company_id = call.caller.company_id
+
+    async def run(connection: Connection) -> Sequence[Export]:
+        return await exports.every(connection, company_id)
+
+    return await call.services.transact(company_id, run)
 
 
 @router.get("/{id}", dependencies=EXPORT,
@@ -108,6 +122,19 @@ async def delete_export(
     """Forget an export; if it is being made, that ends."""
     ordered = order(call, query, headers)
 
+    shown, repeated = await forget(call, ordered, id)
+    if ordered.dry_run:
+        return rehearsed("export", shown)
+    return Response(status_code=204, headers=replayed(repeated))
+
+
+async def forget(call: Call, ordered: Order, id: UUID) -> tuple[dict[str, Any], bool]:
+    """Forget an export, and what it was; whether the same order came before.
+
+    Raises:
+        NotFound.
+    """
+
     async def run(connection: Connection) -> tuple[dict[str, Any], bool]:
         if await is_repeated(connection, ordered):
             return {}, True
@@ -115,10 +142,7 @@ async def delete_export(
         await exports.remove(connection, export)
         return export_view(export), False
 
-    shown, repeated = await carry_out(call.services.transact, ordered, run)
-    if ordered.dry_run:
-        return rehearsed("export", shown)
-    return Response(status_code=204, headers=replayed(repeated))
+    return await carry_out(call.services.transact, ordered, run)
 
 
 class Archive(Response):

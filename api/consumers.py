@@ -1,6 +1,7 @@
 """Consumers over HTTP: checkpoints that the service keeps for those who follow its events."""
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query
@@ -20,9 +21,9 @@ from api.consumer_views import (
 )
 from api.consuming import JSON, OWN, Name, change_consumer, replayed, view, with_consumer
 from api.endpoint import Call, Endpoint
-from api.errors import ApiError
+from api.errors import ApiError, invalid
 from api.ids import new_id
-from api.orders import Connection, carry_out, order, remembered
+from api.orders import Connection, Order, carry_out, order, remembered
 from api.reading import unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
 from api.writing import rehearsed
@@ -73,22 +74,7 @@ async def put_consumer(
     The same request again shows it as it is now; 404 if it was deleted since.
     """
     ordered = order(call, query, headers)
-    wanted = Definition(
-        ordered.company_id, name, _terms(terms), ordered.actor_id, _place(terms.start)
-    )
-
-    async def run(connection: Connection) -> tuple[dict[str, Any], bool, bool]:
-        id = new_id()
-        made = await remembered(connection, ordered, id)
-        if made != id:
-            consumer = await find(connection, ordered.company_id, name)
-            return await view(connection, consumer), consumer.id == made, True
-        consumer, is_new = await registry.define(connection, wanted, id)
-        if is_new and await count(connection, ordered.company_id, of_webhooks=False) > MOST:
-            raise ApiError("limit-reached", f"There are {MOST} consumers already.")
-        return await view(connection, consumer), is_new, False
-
-    shown, is_new, repeated = await carry_out(call.services.transact, ordered, run)
+    shown, is_new, repeated = await define(call, ordered, name, terms)
     if ordered.dry_run:
         return rehearsed("consumer", shown)
     headers_ = replayed(repeated) | ({"Location": f"/api/consumers/{name}"} if is_new else {})
@@ -131,15 +117,53 @@ async def seek_consumer(
     sought: Annotated[Seek, Body()],
 ) -> Response:
     """Go on from another place: all leases end, and what is held or parked is forgotten."""
+    return await change_consumer(call, name, query, headers, seeking(sought), shows=True)
+
+
+async def define(
+    call: Call, ordered: Order, name: str, terms: ConsumerTerms, *, anew: bool = False
+) -> tuple[dict[str, Any], bool, bool]:
+    """Make a consumer, or give the one of this name other terms; if it is new, if it was before.
+
+    `anew`: one that exists is not touched.
+
+    Raises:
+        ApiError: `limit-reached`; with `anew`, `validation` if the name is taken.
+        NotFound: it was made by the same request, and deleted since.
+        Rewound: the start is beyond the end of the store.
+    """
+    company_id = ordered.company_id
+    wanted = Definition(company_id, name, terms_of(terms), ordered.actor_id, _place(terms.start))
+
+    async def run(connection: Connection) -> tuple[dict[str, Any], bool, bool]:
+        id = new_id()
+        made = await remembered(connection, ordered, id)
+        if made != id:
+            consumer = await find(connection, company_id, name)
+            return await view(connection, consumer), consumer.id == made, True
+        consumer, is_new = await registry.define(connection, wanted, id)
+        if anew and not is_new:
+            fault = {"pointer": "/name", "code": "name-taken", "detail": "is in use"}
+            raise invalid([fault])
+        if is_new and await count(connection, company_id, of_webhooks=False) > MOST:
+            raise ApiError("limit-reached", f"There are {MOST} consumers already.")
+        return await view(connection, consumer), is_new, False
+
+    return await carry_out(call.services.transact, ordered, run)
+
+
+def seeking(sought: Seek) -> Callable[[Connection, Consuming], Awaitable[None]]:
+    """What sets a consumer to another place."""
     place = Place(moment=sought.time) if sought.time else _place(sought.position)
 
     async def run(connection: Connection, consumer: Consuming) -> None:
         await registry.seek(connection, consumer, place)
 
-    return await change_consumer(call, name, query, headers, run, shows=True)
+    return run
 
 
-def _terms(wanted: ConsumerTerms) -> Terms:
+def terms_of(wanted: ConsumerTerms) -> Terms:
+    """What a consumer is told of, and how."""
     return Terms(
         wanted.types, wanted.table_id, wanted.partitions, wanted.lease_seconds, wanted.max_attempts
     )

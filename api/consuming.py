@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.consumer_schemas import CONSUMER_NAME
 from api.consumer_views import consumer_view
 from api.endpoint import Call
-from api.orders import Connection, carry_out, is_repeated, order
+from api.orders import Connection, Order, carry_out, is_repeated, order
 from api.schemas import KeyHeaders, WriteQuery
 from api.scopes import requires
 from api.writing import rehearsed
@@ -57,6 +57,27 @@ async def change_consumer(
 ) -> Response:
     """Change a consumer, once for each idempotency key."""
     ordered = order(call, query, headers)
+    shown, repeated = await once(call, name, ordered, run, shows=shows)
+    if ordered.dry_run:
+        return rehearsed("consumer", shown)
+    if shows:
+        return Response(to_json(shown), 200, replayed(repeated), JSON)
+    return Response(status_code=204, headers=replayed(repeated))
+
+
+async def once(
+    call: Call,
+    name: str,
+    ordered: Order,
+    run: Callable[[Connection, Consumer], Awaitable[None]],
+    *,
+    shows: bool = False,
+) -> tuple[dict[str, Any] | None, bool]:
+    """Carry out what is ordered, and tell whether it was before; `shows`: with how it is then.
+
+    Raises:
+        NotFound; and whatever `run` raises, nothing of which is kept then.
+    """
 
     async def changed(connection: Connection) -> tuple[dict[str, Any] | None, bool]:
         repeated = await is_repeated(connection, ordered)
@@ -68,12 +89,7 @@ async def change_consumer(
             await run(connection, consumer)
         return (await view(connection, consumer) if shows else before), repeated
 
-    shown, repeated = await carry_out(call.services.transact, ordered, changed)
-    if ordered.dry_run:
-        return rehearsed("consumer", shown)
-    if shows:
-        return Response(to_json(shown), 200, replayed(repeated), JSON)
-    return Response(status_code=204, headers=replayed(repeated))
+    return await carry_out(call.services.transact, ordered, changed)
 
 
 async def view(connection: Connection, consumer: Consumer) -> dict[str, Any]:

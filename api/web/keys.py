@@ -5,19 +5,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.api_keys import ADMIN, KeyId, wanted_key
 from api.errors import ApiError
 from api.ids import new_id
 from api.key_ring import KEYS
-from api.orders import Order, order
-from api.schemas import KeyHeaders, WriteQuery
 from api.scopes import COOKIE, ROLES
 from api.tenancy_schemas import NewApiKey
 from api.web import writes
 from api.web.listing import ListingQuery, listed
+from api.web.orders import order_of
 from api.web.page import Page, PageCall, invalid_fields, language_of, redirect, render
 from application.feed import rfc3339
 
@@ -46,7 +44,7 @@ async def create_key(call: PageCall) -> Response:
     try:
         new = writes.read(NewApiKey, {**given, "expiresAt": _expiry(call)})
         wanted = wanted_key(call, new)
-        made = await call.services.keys.create(_order(call), wanted)
+        made = await call.services.keys.create(order_of(call), wanted)
     except Exception as error:
         return await _form(call, writes.refusal(error, "validation"))
     status = 200 if made.replayed else 201
@@ -65,7 +63,7 @@ async def ask_to_revoke(call: PageCall, id: KeyId) -> Response:
 @router.post("/keys/{id}/revoke", dependencies=ADMIN)
 async def revoke_key(call: PageCall, id: KeyId) -> Response:
     """Let it in no more; whoever came with it is signed out."""
-    revoked = await call.services.keys.revoke(_order(call), id)
+    revoked = await call.services.keys.revoke(order_of(call), id)
     if id == call.caller.actor_id and call.caller.csrf_token:
         return await _signed_out(call)
     return _revoked(json.loads(revoked.json))
@@ -92,13 +90,6 @@ def _expiry(call: PageCall) -> str | None:
     except (ValueError, OverflowError):
         return text or None
     return datetime.combine(after, time(), language_of(call).tz).isoformat()
-
-
-def _order(call: PageCall) -> Order:
-    call.content = to_json(call.given.json())
-    once = call.given.get("once")
-    headers = writes.read(KeyHeaders, {"Idempotency-Key": once} if once else {})
-    return order(call, WriteQuery.model_construct(dry_run=False), headers)
 
 
 async def _form(call: PageCall, problem: ApiError | None = None) -> Response:

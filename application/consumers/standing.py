@@ -1,6 +1,6 @@
 """How far a consumer is, who reads for it, and what it lacks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,8 +19,9 @@ SELECT partition, position, CASE WHEN leased_until > clock_timestamp() THEN owne
  ORDER BY partition
 """
 LAG = """
-SELECT count(*), extract(epoch FROM clock_timestamp() - min(recorded_at))::double precision
-  FROM (SELECT e.recorded_at
+SELECT partition, count(*),
+       extract(epoch FROM clock_timestamp() - min(recorded_at))::double precision
+  FROM (SELECT e.recorded_at, consumers.partition_of(e.originator_id, %(partitions)s) AS partition
           FROM event_store.events e
          WHERE e.company_id = %(company_id)s
            AND e.position > (SELECT min(position) FROM consumers.partitions
@@ -34,6 +35,7 @@ SELECT count(*), extract(epoch FROM clock_timestamp() - min(recorded_at))::doubl
                                         e.originator_id, %(partitions)s))
          ORDER BY e.position
          LIMIT %(counted)s) AS missing
+ GROUP BY partition
 """
 HEAD_AND_HELD = """
 SELECT (SELECT coalesce(max(position), 0) FROM event_store.events
@@ -94,16 +96,31 @@ async def standing(connection: Connection, consumer: Consumer) -> Standing:
     return Standing([PartitionStanding(*row) for row in rows], head, parked, retrying)
 
 
-async def behind(connection: Connection, consumer: Consumer) -> Behind:
-    """How far it is behind."""
-    [(events, seconds)] = await _all(connection, LAG, consumer)
-    return Behind(events, round(seconds or 0.0, 3))
+async def behind(connection: Connection, consumer: Consumer, most: int = COUNTED) -> Behind:
+    """How far it is behind; of more than `most` events, these are counted."""
+    return total(await behind_each(connection, consumer, most))
 
 
-async def _all(connection: Connection, query: str, consumer: Consumer) -> Sequence[TupleRow]:
+async def behind_each(
+    connection: Connection, consumer: Consumer, most: int = COUNTED
+) -> Mapping[int, Behind]:
+    """The same by partition; one that is not behind is not there."""
+    rows = await _all(connection, LAG, consumer, most)
+    return {partition: Behind(events, round(seconds, 3)) for partition, events, seconds in rows}
+
+
+def total(each: Mapping[int, Behind]) -> Behind:
+    """How far all partitions are behind together."""
+    oldest = max((one.seconds for one in each.values()), default=0.0)
+    return Behind(sum(one.events for one in each.values()), oldest)
+
+
+async def _all(
+    connection: Connection, query: str, consumer: Consumer, counted: int = COUNTED
+) -> Sequence[TupleRow]:
     params = {
         **consumer.terms.params(),
-        "company_id": consumer.company_id, "consumer_id": consumer.id, "counted": COUNTED,
+        "company_id": consumer.company_id, "consumer_id": consumer.id, "counted": counted,
     }  # fmt: skip
     async with connection.cursor(binary=True) as cursor:
         return await (await cursor.execute(query.encode(), params)).fetchall()

@@ -221,7 +221,7 @@ clash-theirs = Von anderen, jetzt
 clash-yours = Von Ihnen
 clash-save = Meine Wahl speichern
 clash-discard = Alles von anderen nehmen
-is-deleted = { $time } gelöscht. Name und Verlauf bleiben, bis sie endgültig gelöscht wird.
+is-deleted = Gelöscht { $time }. Name und Verlauf bleiben, bis sie endgültig gelöscht wird.
 version-then = Version { $version } vom { $time }, von { $name }. Das lässt sich nur lesen.
 restore-version = Diese Version wiederherstellen
 revert-title = Version { $version } wiederherstellen
@@ -278,6 +278,220 @@ problem-version-mismatch = Jemand war schneller
 problem-version-mismatch-remedy = Es hat sich geändert, seit Sie die Seite geöffnet haben. Gehen Sie zurück, sehen Sie nach, was neu ist, und versuchen Sie es noch einmal.
 problem-rate-limited = Zu viele Anfragen
 problem-rate-limited-remedy = Warten Sie einen Moment, dann geht es weiter.
+
+## Webhooks und Abnehmer
+
+refresh = Aktualisieren
+edit = Bearbeiten
+state = Zustand
+events = Ereignisse
+event = Ereignis
+what-waits = Was wartet
+in-a-moment = gleich
+position = Position
+time = Zeit
+why = Warum
+attempts = Versuche
+next-try = Nächster Versuch
+at-position = Position { $position }
+events-all = Alle Ereignisse
+events-kinds = { $count } Arten
+events-of = von { $name }
+events-choose = Nur manche Ereignisse
+events-choose-help = Nichts angekreuzt: alle Arten.
+events-table-def = Tabellen
+events-workspace = Arbeitsbereiche
+events-company = Firma
+events-table = Nur von einer Tabelle
+events-table-help = Ihr Kürzel. Leer: von allen Tabellen.
+start = Beginnen mit
+start-head = Nur, was neu ist
+start-0 = Allem, was je geschah
+start-position = Was nach einer Position kommt:
+start-time = Was zu einer Zeit oder später aufgezeichnet wurde:
+start-help = Eine Position ist die Nummer eines Ereignisses, wie der Feed sie nennt.
+webhook-address = Adresse
+webhook-address-help = Dorthin werden Ereignisse per POST gesendet, als JSON, signiert.
+webhook-description = Wozu er da ist
+webhook-description-help = Für alle, die ihn später hier finden.
+webhooks-help = Jedes Ereignis wird an diese Adressen gesendet, in der Reihenfolge jeder Tabelle, bis es angenommen ist.
+new-webhook = Neuer Webhook
+edit-webhook = Webhook bearbeiten
+no-webhooks = Noch wird niemand benachrichtigt
+no-webhooks-help = Ein Webhook ruft ein anderes System an, wenn mit einer Tabelle etwas geschieht: es bekommt das Ereignis als signiertes POST, so oft, bis es mit 2xx antwortet. Geben Sie eine Adresse an und senden Sie ihr dann einen Test.
+first-webhook = Den ersten Webhook anlegen
+begin-paused = Angehalten beginnen
+begin-paused-help = Nichts wird gesendet, bis Sie ihn fortsetzen; nichts geht inzwischen verloren.
+webhook-on = An
+webhook-failing = Scheitert
+webhook-failing-help = Der letzte Versuch ging schief und wird wiederholt. Bei anderen Tabellen geht es weiter.
+webhook-waiting = In Ruhe gelassen
+webhook-waiting-help = Es ging mehrmals schief. Nächster Versuch { $time }.
+webhook-asked = Angehalten
+webhook-asked-help = Jemand hat ihn angehalten. Was geschieht, wartet.
+webhook-gone = Gestoppt: weg
+webhook-gone-help = Die Antwort war 410, das heißt: nie wieder.
+webhook-failed = Gestoppt: scheitert
+webhook-failed-help = Es ging tagelang schief.
+webhook-rewound = Gestoppt: Sicherung
+webhook-rewound-help = Eine Sicherung von uns wurde eingespielt. Prüfen Sie, was die andere Seite hat, und setzen Sie ihn dann fort.
+failures = { $count ->
+    [one] Ein Fehlschlag.
+   *[other] { $count } Fehlschläge hintereinander.
+}
+failures-in-a-row = Fehlschläge hintereinander
+last-delivery = Letzte Zustellung
+nothing-sent = nichts in 30 Tagen
+no-answer = keine Antwort
+to-be-sent = Noch zu senden
+resends = { $count ->
+    [one] und ein Auftrag, etwas noch einmal zu senden
+   *[other] und { $count } Aufträge, etwas noch einmal zu senden
+}
+webhook-secret = Geheimnis zum Signieren
+webhook-made = Der Webhook ist bereit
+secret-rotated = Es gibt ein neues Geheimnis
+secret-once = Kopieren Sie das Geheimnis jetzt: es wird nur dieses eine Mal gezeigt.
+secret-help = Wer empfängt, prüft damit, dass Nachrichten von uns sind, wie Standard Webhooks es beschreibt.
+secret-both = Bis { $time } werden Nachrichten auch mit dem bisherigen signiert.
+secret-shown = Das Geheimnis wurde schon gezeigt. Hat es niemand aufbewahrt, machen Sie ein neues.
+secret-kept = Ich habe es aufbewahrt
+to-webhook = Zum Webhook
+test-webhook = Test senden
+test-again = Noch einen senden
+test-taken = Der Test wurde angenommen
+test-refused = Der Test wurde nicht angenommen
+test-help = Er ist signiert wie jede andere Nachricht und sagt nichts. In der Liste der Zustellungen steht er nicht.
+after-milliseconds = nach { $count } ms
+milliseconds = { $count } ms
+answer-began = Anfang der Antwort
+pause = Anhalten
+resume = Fortsetzen
+try-now = Jetzt versuchen
+waiting-title = Was wartet
+waiting-help = Ein Ereignis wurde nicht angenommen. Es wird wieder versucht; was von derselben Tabelle folgt, wartet, damit die Reihenfolge bleibt.
+when-resumed = wenn er fortgesetzt wird
+never-by-itself = wenn Sie es jetzt versuchen
+deliveries = Zustellungen der letzten 30 Tage
+no-deliveries = Noch wurde nichts gesendet. Ändern Sie eine Tabelle oder senden Sie einen Test.
+outcome = Ergebnis
+sent-at = Gesendet
+answer = Antwort
+attempt-number = Versuch { $number }
+was-resent = auf Wunsch noch einmal
+send-again = Noch einmal senden
+send-range = Einen Bereich noch einmal senden
+send-range-help = Ereignisse, für die dieser Webhook da ist, werden noch einmal gesendet, der Reihe nach, neben denen, die neu sind. Die letzte Position ist { $position }.
+range-after = Nach Position
+range-after-help = 0: von Anfang an.
+range-until = Bis Position
+range-until-help = Diese eingeschlossen.
+more-deliveries = Frühere
+newest-deliveries = Neueste
+rotate-secret = Neues Geheimnis
+rotate-help = Macht ein anderes Geheimnis zum Signieren. Eine Weile wird mit beiden signiert, damit nichts abgelehnt wird, während Sie es auf der anderen Seite ändern.
+overlap = Beide gelten noch
+overlap-help = Kennt jemand das bisherige Geheimnis, der es nicht soll: gar nicht.
+overlap-0 = gar nicht
+overlap-3600 = eine Stunde
+overlap-86400 = einen Tag
+overlap-604800 = eine Woche
+overlap-2592000 = 30 Tage
+delete-webhook = Webhook löschen
+delete-webhook-title = Diesen Webhook löschen?
+delete-webhook-help = Dorthin wird nichts mehr gesendet, und was gesendet wurde, ist vergessen. Das lässt sich nicht rückgängig machen.
+notice-webhook-saved = Webhook gespeichert.
+notice-webhook-paused = Angehalten. Was geschieht, wartet.
+notice-webhook-resumed = Was gewartet hat, wird gesendet.
+notice-webhook-deleted = Webhook gelöscht.
+notice-webhook-resent = Es wird gleich noch einmal gesendet.
+notice-webhook-resent-range = Diese Ereignisse werden noch einmal gesendet.
+consumers-help = Andere Programme lesen Ereignisse unter diesen Namen; wie weit jeder ist, wird hier aufbewahrt.
+new-consumer = Neuer Abnehmer
+edit-consumer = Abnehmer bearbeiten
+no-consumers = Noch liest niemand
+no-consumers-help = Ein Abnehmer ist ein Name, unter dem andere Programme jedes Ereignis lesen, einmal und der Reihe nach. Wir merken uns, wie weit er ist, mehrere dürfen sich die Arbeit teilen, und womit niemand zurechtkommt, das wartet, ohne den Rest aufzuhalten. Beginnen Sie mit einem Namen.
+first-consumer = Den ersten Abnehmer anlegen
+consumer-name-help = Buchstaben ohne Umlaute, Ziffern, Punkte, Unterstriche und Bindestriche; er lässt sich nicht ändern.
+partitions = Partitionen
+partitions-help = 1 bis 16: wie viele zugleich lesen dürfen.
+partitions-are = Jede wird von einem Programm auf einmal gelesen und hat die Ereignisse anderer Tabellen.
+partition = Partition
+lease-seconds = Sekunden zum Bearbeiten
+lease-seconds-help = 1 bis 3.600: wie lange auf den gewartet wird, der liest.
+max-attempts = Versuche
+max-attempts-help = 1 bis 100: danach wird die Tabelle zurückgestellt.
+terms = Bedingungen
+terms-are = { $count ->
+    [one] { $seconds } s zum Bearbeiten, ein Versuch
+   *[other] { $seconds } s zum Bearbeiten, { $count } Versuche
+}
+behind = Rückstand
+not-behind = auf dem Stand
+behind-events = { $count ->
+    [one] 1 Ereignis
+   *[other] { $number } Ereignisse
+}
+behind-more = { $number } Ereignisse oder mehr
+behind-since = das älteste { $time }
+read-by = Es liest
+leases = { $count ->
+    [0] gerade niemand
+   *[other] { $count } von { $of } vergeben
+}
+leased-until = vergeben; Frist endet
+nobody-reads = gerade niemand
+acknowledged = Bestätigt
+up-to-position = bis { $position }
+of-position = von { $position }
+held-back = Zurückgehalten
+nothing-held = nichts
+parked-count = { $count } zurückgestellt
+retrying-count = { $count } wieder versucht
+parked-title = Was zurückgehalten ist
+parked-help = Ein Ereignis davon wurde abgelehnt. Was zurückgestellt ist, wartet auf Sie; mit allem anderen geht es weiter.
+held-parked = Zurückgestellt
+held-retrying = Wird wieder versucht
+attempts-made = { $count ->
+    [one] 1 Versuch
+   *[other] { $count } Versuche
+}
+replay-all = Alle noch einmal ausgeben
+replay-parked = Noch einmal ausgeben
+drop = Überspringen
+drop-title = Überspringen, was von „{ $name }“ wartet?
+drop-help = { $name } bekommt die wartenden Ereignisse nie; was ab jetzt damit geschieht, kommt wieder. Das lässt sich nicht rückgängig machen.
+how-to-read = So wird gelesen
+how-to-read-help = Mit dem Schlüssel für „Anbinden“. Was Sie holen, gehört Ihnen, bis die Frist endet, und kommt wieder, wenn Sie es nicht bestätigen.
+how-to-fetch = Die nächsten Ereignisse holen
+how-to-ack = Sie bestätigen
+seek = Wiederholen oder auslassen
+seek-title = Wo { $name } weiterliest
+seek-help = Liest Ereignisse noch einmal oder lässt welche aus. Alle Fristen enden, und was zurückgehalten ist, wird vergessen.
+seek-now-at = Jetzt ist er bei { $position }; die letzte ist { $head }.
+seek-zone = In Ihrer Zeitzone, { $zone }.
+go-on = Weiter mit
+delete-consumer = Abnehmer löschen
+consumer-name-wrong = Das ist nicht sein Name.
+delete-consumer-title = „{ $name }“ löschen?
+delete-consumer-help = Wie weit er ist und was für ihn zurückgehalten wird, ist dann vergessen. Programme, die unter diesem Namen lesen, werden abgewiesen.
+notice-consumer-sought = Von dort geht es weiter.
+notice-consumer-deleted = Abnehmer „{ $name }“ gelöscht.
+notice-consumer-replayed = Es wird noch einmal ausgegeben.
+notice-consumer-dropped = Übersprungen.
+error-invalid-url = Das ist keine http- oder https-Adresse, die sich so aufrufen lässt.
+error-private-address = Diese Adresse ist privat: nur öffentliche werden aufgerufen.
+error-invalid-uuid = Keine Tabelle hat dieses Kürzel.
+error-invalid-position = Eine Position ist eine Zahl wie 48231.
+error-out-of-order = Das muss über der anderen Position liegen.
+error-type = Das ist keine ganze Zahl.
+error-datetime = Geben Sie Tag und Uhrzeit an.
+error-name-taken = Diesen Abnehmer gibt es schon.
+error-invalid-consumer-name = Nur Buchstaben ohne Umlaute, Ziffern, Punkte, Unterstriche und Bindestriche; vorn ein Buchstabe oder eine Ziffer.
+problem-limit-reached = Es sind zu viele
+problem-limit-reached-remedy = Es gibt so viele, wie es geben darf. Löschen Sie, was niemand braucht, oder warten Sie, bis einige fertig sind.
+problem-feed-rewound = Diese Position gibt es noch nicht
+problem-feed-rewound-remedy = So weit vorn gibt es noch kein Ereignis. Wählen Sie eine kleinere Position.
 
 ## Arbeitsbereiche und Schlüssel
 
@@ -371,3 +585,147 @@ error-unknown-value = Wählen Sie eines davon.
 error-past = Das ist schon vorbei.
 error-datetime-parsing = Das ist kein Datum.
 error-out-of-range = Das ist außerhalb des Erlaubten.
+
+## Verlauf
+
+history-title = Verlauf von { $name }
+history-nameless = Eine Tabelle, deren Name getilgt wurde
+history-is-purged = Endgültig gelöscht { $time }. Sie lässt sich nicht wiederherstellen; was mit ihr geschah, ist noch zu lesen.
+history-is-erased = Getilgt { $time }, mit allem, was über sie aufgezeichnet war. Dass es sie gab, wer sie getilgt hat und warum, bleibt.
+history-erased = <em>{ $kind }</em>: ist geschehen und wurde später getilgt
+history-erased-help = Was hier stand, ist weg, in jeder Kopie, die der Dienst hat.
+history-system = Der Dienst
+history-reason = „{ $reason }“
+history-when = Aufgezeichnet
+history-kind = Art
+history-position = Position
+history-request = Anfrage
+history-json = Als JSON
+history-event = Ereignis
+history-event-help = Wie andere Programme es erfahren, die den Ereignissen folgen.
+history-of-table = Verlauf dieser Tabelle
+history-more = Früheres
+history-versions = Versionen
+history-version-of = Version { $version } von { $last }
+history-version-by = Version { $version } vom { $time }, von { $name }.
+history-show-version = Diese Version zeigen
+history-since = Was sich seit Version { $version } geändert hat
+history-is-now = Das ist die jetzige Version.
+history-same = Jetzt ist wieder alles gleich.
+history-filter = Welcher Teil des Verlaufs
+history-words = Namen, Gründe, Einstellungen …
+history-by = Von wem
+history-by-anyone = Von allen
+history-all-kinds = Jede Art
+history-apply = Zeigen
+history-all = Alles zeigen
+history-nothing = So etwas ist nicht geschehen, oder nicht in dieser Zeit.
+from = Von
+to = Bis
+history-copy = Kopieren
+history-copied = Kopiert.
+history-copy-selected = Markiert: Strg C kopiert es.
+download = Herunterladen
+history-refresh = Noch einmal nachsehen
+kinds-TableDef = Tabellen
+kinds-Workspace = Arbeitsbereiche
+kinds-Company = Firma
+kind-TableDef-Created = Tabelle angelegt
+kind-TableDef-Renamed = Tabelle umbenannt
+kind-TableDef-SlugChanged = Kürzel geändert
+kind-TableDef-DescriptionChanged = Beschreibung geändert
+kind-TableDef-AppearanceChanged = Symbol oder Farbe geändert
+kind-TableDef-SettingsChanged = Einstellungen einer Tabelle geändert
+kind-TableDef-MovedToWorkspace = Tabelle verschoben
+kind-TableDef-Deleted = Tabelle gelöscht
+kind-TableDef-Restored = Tabelle wiederhergestellt
+kind-TableDef-Purged = Tabelle endgültig gelöscht
+kind-TableDef-Erased = Tabelle getilgt
+kind-Workspace-Created = Arbeitsbereich angelegt
+kind-Workspace-Renamed = Arbeitsbereich umbenannt
+kind-Workspace-Deleted = Arbeitsbereich gelöscht
+kind-Workspace-Restored = Arbeitsbereich wiederhergestellt
+kind-Company-Registered = Firma angemeldet
+kind-Company-Renamed = Firma umbenannt
+kind-Company-SettingsChanged = Einstellungen der Firma geändert
+kind-Company-Removed = Firma entfernt
+kind-Company-Restored = Firma wiederhergestellt
+# Was geschah: in der englischen Fassung sagt es der Dienst selbst.
+event-TableDef-Created = hat <em>{ $name }</em> angelegt
+event-TableDef-Renamed = hat <em>{ $before }</em> in <em>{ $after }</em> umbenannt
+event-TableDef-SlugChanged = hat das Kürzel von <em>{ $name }</em> von <em>{ $before }</em> in <em>{ $after }</em> geändert
+event-TableDef-DescriptionChanged = { $change ->
+    [added] hat <em>{ $name }</em> beschrieben
+    [removed] hat die Beschreibung von <em>{ $name }</em> entfernt
+   *[changed] hat die Beschreibung von <em>{ $name }</em> geändert
+}
+event-TableDef-AppearanceChanged = hat { $looks ->
+    [icon] das Symbol
+    [color] die Farbe
+   *[both] Symbol und Farbe
+} von <em>{ $name }</em> geändert
+event-TableDef-SettingsChanged = hat { $count ->
+    [0] nichts
+   *[other] { $keys }
+}{ $more ->
+    [0] {""}
+   *[other] {" "}und { $more } weitere
+} in <em>{ $name }</em> geändert
+event-TableDef-MovedToWorkspace = hat <em>{ $name }</em> { $change ->
+    [added] in einen Arbeitsbereich
+    [removed] in die ganze Firma
+   *[changed] in einen anderen Arbeitsbereich
+} verschoben
+event-TableDef-Deleted = hat <em>{ $name }</em> gelöscht
+event-TableDef-Restored = hat <em>{ $name }</em> wiederhergestellt
+event-TableDef-Purged = hat <em>{ $name }</em> endgültig gelöscht
+event-TableDef-Erased = hat alles getilgt, was über diese Tabelle aufgezeichnet war
+event-Workspace-Created = hat den Arbeitsbereich <em>{ $name }</em> angelegt
+event-Workspace-Renamed = hat den Arbeitsbereich <em>{ $before }</em> in <em>{ $after }</em> umbenannt
+event-Workspace-Deleted = hat den Arbeitsbereich <em>{ $name }</em> gelöscht
+event-Workspace-Restored = hat den Arbeitsbereich <em>{ $name }</em> wiederhergestellt
+event-Company-Registered = hat die Firma <em>{ $name }</em> angemeldet
+event-Company-Renamed = hat die Firma <em>{ $before }</em> in <em>{ $after }</em> umbenannt
+event-Company-SettingsChanged = hat { $count ->
+    [0] nichts
+   *[other] { $keys }
+}{ $more ->
+    [0] {""}
+   *[other] {" "}und { $more } weitere
+} in der Firma <em>{ $name }</em> geändert
+event-Company-Removed = hat die Firma <em>{ $name }</em> entfernt
+event-Company-Restored = hat die Firma <em>{ $name }</em> wiederhergestellt
+export = Exportieren
+export-title = Den Verlauf exportieren
+export-help = Alles, was aufgezeichnet wurde, als eine Datei zum Mitnehmen. Hier bleibt sie ein paar Tage.
+export-days = Beide Tage gehören dazu. Lassen Sie sie leer, um alles zu bekommen.
+export-format = Wozu
+export-zip = Zum Nachprüfen: ein ZIP-Archiv mit jedem Ereignis, dem signierten Prüfpunkt und wie man sie prüft
+export-csv = Für eine Tabellenkalkulation: CSV
+export-start = Export beginnen
+export-list = Exporte
+export-progress = Fortschritt
+export-waiting = wartet …
+export-running = { $percent } %
+export-failed = Er ist gescheitert. Beginnen Sie noch einen. { $why }
+export-size = { NUMBER($size) } kB
+export-limit = Es gibt schon { $count } Exporte. Löschen Sie einen, den niemand braucht.
+export-delete = Den { $format }-Export vom { $time } löschen
+checkpoint = Prüfpunkt
+checkpoint-of = Er steht für { $count ->
+    [one] das einzige Ereignis bisher
+   *[other] alle { $count } Ereignisse bisher
+} und wurde am { $time } signiert.
+checkpoint-keep = Bewahren Sie ihn auf, jeden Tag, wo niemand ihn ändern kann, der diesen Dienst betreibt; und einmal seine öffentlichen Schlüssel.
+checkpoint-verify = Später sagt das auf einem Rechner von Ihnen, ob ein Export noch mit dem beginnt, was Sie aufbewahrt haben:
+checkpoint-none = Noch ist nichts signiert: sehen Sie in ein paar Sekunden noch einmal nach.
+checkpoint-refused = Das Protokoll ist nicht das, das signiert wurde: jemand hat es verändert. Kein weiterer Prüfpunkt wird signiert; dies ist der letzte. Vergleichen Sie ihn mit denen, die Sie aufbewahrt haben.
+checkpoint-keys = Öffentliche Schlüssel
+history-versions-help = Schieben Sie ihn, um zu sehen, was sich seit einer Version geändert hat.
+problem-validation = Das kann nicht stimmen
+problem-validation-remedy = Ein Teil dessen, was verlangt wurde, ist nicht, was er sein sollte. Gehen Sie zurück und wählen Sie noch einmal.
+problem-invalid-cursor = Diese Seite gibt es nicht mehr
+problem-invalid-cursor-remedy = Sie setzte eine Liste fort, die Sie vorher ansahen. Fangen Sie auf deren erster Seite noch einmal an.
+problem-projection-behind = Noch nicht zu sehen
+problem-projection-behind-remedy = Was gerade aufgezeichnet wurde, wird noch vorbereitet. Versuchen Sie es gleich noch einmal.
+export-wrong = Das sind keine zwei Tage, der erste vor dem zweiten.
