@@ -11,6 +11,7 @@ from api.errors import ApiError
 from api.tenancy_schemas import CompanyChange
 from api.web import meanwhile, writes
 from api.web.page import Page, PageCall, caught_up, invalid_fields, redirect, render
+from api.web.people import names_of
 from api.web.table import number
 from application.base import Outcome, Stale
 from domain.errors import NotFound
@@ -37,8 +38,8 @@ async def save_company(call: PageCall) -> Response:
         outcome = await meanwhile.merged(version, wanted, _values, _change(call))
     except Stale as stale:
         theirs = _values(stale.current)
-        by = await call.services.directory.name(call.caller.company_id, stale.current.updated_by)
-        clash = {"by": by, **theirs}
+        names = await names_of(call, [stale.current.updated_by])
+        clash = {"by": names.get(str(stale.current.updated_by)), **theirs}
         return await _form(call, given, stale.current.version, 409, clash=clash)
     except Exception as error:
         problem = writes.refusal(error, "validation")

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -23,6 +22,7 @@ from api.web.event_filter import things
 from api.web.forms import Form
 from api.web.orders import order_of
 from api.web.page import Page, PageCall, invalid_fields, language_of, redirect, render
+from api.web.people import names_of
 from application.consumers import held, registry
 from application.consumers.consumer import Consumer
 from application.consumers.standing import COUNTED, Behind, behind_each, standing, total
@@ -39,12 +39,11 @@ router = APIRouter(include_in_schema=False, route_class=Page)
 async def show_consumer(call: PageCall, name: Name) -> Response:
     """How far it is, who reads, and what waits."""
     consumer, waiting = await _now(call, name)
-    owners = {UUID(str(each["owner"])) for each in consumer["progress"] if each["owner"]}
-    people = await call.services.directory.names(call.caller.company_id, owners)
+    owners = {each["owner"] for each in consumer["progress"] if each["owner"]}
     tables = await things(call, [consumer["tableId"], *(each["id"] for each in waiting)])
     return await render(
         call, "consumer.html", consumer=consumer, waiting=waiting, tables=tables, counted=COUNTED,
-        people={str(id): each for id, each in people.items()},
+        people=await names_of(call, owners),
         base=str(call.base_url).rstrip("/"), due=due,
     )  # fmt: skip
 

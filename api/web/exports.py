@@ -19,6 +19,7 @@ from api.schemas import KeyHeaders, WriteQuery
 from api.web import writes
 from api.web.history import beginning, ending
 from api.web.page import Page, PageCall, invalid_fields, language_of, redirect, render
+from api.web.people import names_of
 from application.audit_log.heads import Head, NothingSigned, SigningRefused, sound
 from application.feed import rfc3339
 
@@ -86,12 +87,10 @@ async def _exports(
     call: PageCall, given: dict[str, str], problem: ApiError | None = None
 ) -> Response:
     made = await audit_exports.every(call)
-    names = await call.services.directory.names(
-        call.caller.company_id, {each.requested_by for each in made}
-    )
+    names = await names_of(call, {each.requested_by for each in made})
     return await render(
         call, "exports.html", CATALOGUE[problem.code].status if problem else 200,
-        exports=[{**export_view(each), "by": names.get(each.requested_by)} for each in made],
+        exports=[{**export_view(each), "by": names.get(str(each.requested_by))} for each in made],
         given={"from": "", "to": "", "format": "zip"} | given, problem=problem,
         errors=invalid_fields(problem) if problem else {}, once=new_id().hex,
         most=audit_exports.MOST,

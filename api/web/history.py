@@ -22,6 +22,7 @@ from api.table_defs import READ, TableId
 from api.table_schemas import PastQuery
 from api.web.happenings import by_day
 from api.web.page import Page, PageCall, language_of, render
+from api.web.people import names_of
 from api.web.templating import with_query
 from api.web.workspace_names import all_workspaces
 from domain.errors import NotFound, TablePurged
@@ -111,8 +112,7 @@ async def _people(call: PageCall, chosen: UUID | None) -> Mapping[str, str | Non
     """Who may be asked for, by id: the service itself, those with names, and who was chosen."""
     tenancy, company_id = call.services.tenancy, call.caller.company_id
     page = await tenancy.page(PEOPLE, company_id, "active", None, MOST_PEOPLE)
-    system = str(language_of(call).text("history-system"))
-    found: dict[str, str | None] = {str(company_id): system}
+    found: dict[str, str | None] = dict(await names_of(call, ()))
     found |= {each["id"]: each["name"] for each in json.loads(f"[{page.items}]")}
     if chosen and str(chosen) not in found:
         found[str(chosen)] = await call.services.directory.name(company_id, chosen)
@@ -140,8 +140,7 @@ async def show_table_history(
         rows if start is None else await history.of_table(company_id, id, "newest", None, 1)
     )
     table = await _present(call, id)
-    people = {UUID(table["updatedBy"])} if table else set()
-    names = await call.services.directory.names(company_id, people)
+    names = await names_of(call, {table["updatedBy"]} if table else ())
     keys = [row.version for row in rows]
     return await render(
         call, "table_history.html", id=str(id), table=table, last=last,
@@ -191,11 +190,11 @@ async def show_differences(
     then = await history.at_version(company_id, id, query.version or 1)
     now = await history.at_position(company_id, id, NEWEST)
     table = json.loads(then.json)
-    names = await call.services.directory.names(company_id, [UUID(table["updatedBy"])])
+    names = await names_of(call, {table["updatedBy"]})
     return await render(
         call, "differences.html", table=table, version=then.version,
         is_now=then.version == now.version, changes=table_changes(then.state, now.state),
-        by=names.get(UUID(table["updatedBy"])), workspaces=await all_workspaces(call),
+        by=names.get(table["updatedBy"]), workspaces=await all_workspaces(call),
         may_revert="tables:write" in call.caller.scopes and not (then.deleted_at or now.deleted_at),
     )  # fmt: skip
 

@@ -2,13 +2,13 @@
 
 import json
 from typing import Any
-from uuid import UUID
 
 from pydantic import ConfigDict, model_validator
 
 from api.reading import after
 from api.tenancy_schemas import PageQuery
 from api.web.page import PageCall
+from api.web.people import names_of
 from api.web.templating import with_query
 from projections.keyset import Listing
 
@@ -38,12 +38,11 @@ async def listed(call: PageCall, listing: Listing, query: ListingQuery) -> dict[
     rows = await services.tenancy.page(listing, company_id, query.state, start, query.limit)
     items = json.loads(f"[{rows.items}]")
     cursor = rows.next and services.cursors.sign(rows.next, call.caller.actor_id, bound)
-    ids = {UUID(each[name]) for each in items for name in PEOPLE if each.get(name)}
-    names = await services.directory.names(company_id, ids)
+    ids = {each[name] for each in items for name in PEOPLE if each.get(name)}
     return {
         "items": items,
         "state": query.state,
-        "names": {str(id): name for id, name in names.items()},
+        "names": await names_of(call, ids),
         "first": query.cursor and with_query(path, call.query_params, cursor=None),
         "next": cursor and with_query(path, call.query_params, cursor=cursor),
     }

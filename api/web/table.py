@@ -17,6 +17,7 @@ from api.table_schemas import PastQuery, TableChanges
 from api.views import table_view
 from api.web import writes
 from api.web.page import Page, PageCall, caught_up, invalid_fields, redirect, render
+from api.web.people import names_of
 from api.web.table_form import COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.workspace_names import all_workspaces
 from application.base import Outcome, Stale
@@ -165,17 +166,14 @@ async def _settings(
     since: Sequence[Any] = (),
 ) -> Response:
     """The settings of a table: what it is, or what somebody made of its fields."""
-    company_id = call.caller.company_id
-    people = {UUID(table[name]) for name in ("createdBy", "updatedBy")}
-    people |= {each.event.metadata.actor_id for each in since}
-    names = await call.services.directory.names(company_id, people)
+    others = {str(each.event.metadata.actor_id) for each in since}
+    names = await names_of(call, {table["createdBy"], table["updatedBy"], *others})
     status = 409 if clashing else 200 if problem is None else 422
     return await render(
         call, "table.html", status,
         table=table, fields=fields, version=table["version"], past=None, problem=problem,
         errors=invalid_fields(problem) if problem else {}, clashes=clashing,
-        by=sorted({names.get(each.event.metadata.actor_id) or "" for each in since}),
-        names={str(id): name for id, name in names.items()},
+        by=sorted(names[id] for id in others & names.keys()), names=names,
         workspaces=await all_workspaces(call), icons=ICONS, colors=COLORS, views=VIEWS,
         may_write="tables:write" in call.caller.scopes and not table["deletedAt"],
     )  # fmt: skip
@@ -208,11 +206,9 @@ async def _then(call: PageCall, id: UUID, query: PastQuery) -> Response:
     else:
         row = await history.at_version(company_id, id, query.version or 1)
     table = json.loads(row.json)
-    people = {UUID(table[name]) for name in ("createdBy", "updatedBy")}
-    names = await call.services.directory.names(company_id, people)
+    names = await names_of(call, {table["createdBy"], table["updatedBy"]})
     return await render(
         call, "table.html", table=table, fields=Fields.of(table), version=row.version, past=row,
         problem=None, errors={}, clashes=(), by=(), workspaces=await all_workspaces(call),
-        names={str(id): name for id, name in names.items()},
-        icons=ICONS, colors=COLORS, views=VIEWS, may_write=False,
+        names=names, icons=ICONS, colors=COLORS, views=VIEWS, may_write=False,
     )  # fmt: skip

@@ -26,6 +26,7 @@ from api.web.page import (
     redirect,
     render,
 )
+from api.web.people import names_of
 from api.web.table_form import BLANK, COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.templating import with_query
 from api.web.workspace_names import all_workspaces
@@ -80,7 +81,7 @@ async def list_tables(call: PageCall, query: Annotated[TablesQuery, Query()]) ->
     shown: dict[str, Any] = {
         "tables": tables,
         "total": total,
-        "names": await _names(call, tables),
+        "names": await names_of(call, {table["updatedBy"] for table in tables}),
         "workspaces": await all_workspaces(call),
         "query": query,
         "said": said,
@@ -116,12 +117,6 @@ async def _rows(call: PageCall, query: TablesQuery) -> tuple[Rows, object, int |
     if query.cursor is None:
         total = await services.history.count(which, position)
     return rows, then, total
-
-
-async def _names(call: PageCall, tables: Sequence[Mapping[str, Any]]) -> Mapping[str, str | None]:
-    ids = {UUID(table["updatedBy"]) for table in tables}
-    names = await call.services.directory.names(call.caller.company_id, ids)
-    return {str(id): name for id, name in names.items()}
 
 
 def _moments(call: PageCall) -> Sequence[tuple[str, str]]:

@@ -14,6 +14,7 @@ from api.web import meanwhile, writes
 from api.web.company import company_values
 from api.web.listing import ListingQuery, listed
 from api.web.page import Page, PageCall, caught_up, invalid_fields, redirect, render
+from api.web.people import names_of
 from api.web.table import number
 from api.workspaces import READ, WORKSPACE, WRITE, WorkspaceId
 from application.base import Outcome, Stale
@@ -146,12 +147,12 @@ def _gone(name: str) -> Response:
 
 async def _clash(call: PageCall, template: str, stale: Stale, **shown: Any) -> Response:
     """What it is called now, and who called it that; sent again, the form holds."""
-    current, directory = stale.current, call.services.directory
+    current = stale.current
     if current.deleted_at:
         return _gone(current.name)
-    by = await directory.name(call.caller.company_id, current.updated_by)
     workspace = WORKSPACE.view(current)
-    return await _show(call, template, workspace, 409, clash={"by": by}, **shown)
+    clash = {"by": (await names_of(call, [current.updated_by])).get(workspace["updatedBy"])}
+    return await _show(call, template, workspace, 409, clash=clash, **shown)
 
 
 async def _form(

@@ -1,16 +1,19 @@
-// Buttons that copy what a field beside them holds; without scripts there is none, but the field.
+// Buttons that copy what a field or a text beside them holds; without scripts there is none.
 import { onPage } from "./shown.js"
 
-onPage(() => {
-  for (const button of document.querySelectorAll("[data-copy]")) {
-    const field = document.getElementById(button.dataset.copy), said = button.querySelector("span")
-    const status = button.closest(".field").querySelector("[data-copy-status]")
-    field.onfocus = () => field.select()
-    if (field === document.activeElement) field.select()
+onPage(() => begin(document))
+
+/** Begin with the buttons in a part of the page. */
+export function begin(part) {
+  for (const button of part.querySelectorAll("[data-copy]")) {
+    const source = document.getElementById(button.dataset.copy), said = button.querySelector("span")
+    const status = button.parentElement.parentElement.querySelector("[data-copy-status]")
+    if (source.select) source.onfocus = () => source.select()
+    if (source === document.activeElement) source.select()
     button.hidden = !navigator.clipboard // only pages that came safely may write to it
     button.onclick = async () => {
-      await navigator.clipboard.writeText(field.value)
+      await navigator.clipboard.writeText(source.value ?? source.textContent)
       said.textContent = status.textContent = button.dataset.done
     }
   }
-})
+}

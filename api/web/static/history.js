@@ -1,5 +1,4 @@
 // The history: longer on demand, as new as the service is, and a slider through the versions.
-import { notice } from "./notices.js"
 import { fetchPage, onPage, show } from "./shown.js"
 
 const PAUSE = 150, PERIOD = 1_000 // milliseconds after the slider moved; between looks at an export
@@ -10,7 +9,6 @@ onPage(() => begin(document.querySelector("main")))
 /** Begin with a part of the page, or a dialog. */
 export function begin(part) {
   slider(part)
-  copying(part)
   watch()
 }
 
@@ -99,24 +97,6 @@ function merge(list, day, how) {
 }
 
 // What an auditor takes away
-
-function copying(part) {
-  for (const button of part.querySelectorAll("[data-copy]")) {
-    button.hidden = false
-    button.onclick = () => copy(button)
-  }
-}
-
-async function copy(button) {
-  const source = document.querySelector(button.dataset.copy)
-  try {
-    await navigator.clipboard.writeText(source.textContent)
-    notice(button.dataset.copied)
-  } catch { // only a secure page may write to the clipboard
-    getSelection().selectAllChildren(source)
-    notice(button.dataset.select)
-  }
-}
 
 // An export that is being made is looked at until it is done.
 function watch() {
