@@ -102,7 +102,7 @@ def take(
     )  # fmt: skip
     page = context.new_page()
     for name in scenes(page, ids):
-        opened = page.locator("dialog[open], details.menu[open]").count()
+        opened = page.locator("dialog[open], details.menu[open], [data-save]:not([hidden])").count()
         page.screenshot(path=FOLDER / f"{name}-{theme}.png", full_page=not opened)
     context.close()
 

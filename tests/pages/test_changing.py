@@ -51,6 +51,8 @@ def test_a_setting_is_reviewed_and_its_reason_is_in_the_history(company: Company
     expect(page.get_by_text("Saved “Ideas”.")).to_be_visible()
     expect(dialog).to_be_hidden()
     expect(page.get_by_label("First view")).to_have_value("kanban")
+    follow(page.get_by_role("main").get_by_role("link", name="History"))
+    expect(page.get_by_text("The team asked for it")).to_be_visible()
     last = company.get(f"/api/tables/{table['id']}/history")["items"][0]
     assert last["reason"] == "The team asked for it"
     assert last["actor"]["name"] == "Ada"
