@@ -24,6 +24,7 @@ from projections.table_def_queries import DEFAULTS, Filter
 AT_VERSION, AT_POSITION = scoped(queries.AT_VERSION), scoped(queries.AT_POSITION)
 LIST = {sort: scoped(query) for sort, query in queries.LIST_AT.queries.items()}
 COUNT = scoped(queries.LIST_AT.count)
+TOPICS = scoped(queries.TOPICS)
 CHANGED, LAST = scoped(queries.CHANGED), scoped(queries.LAST)
 # With what its actor is called; the walk behind it has the rows in their order already.
 _NAMED = """
@@ -93,6 +94,12 @@ class HistoryReads:
         params = {"id": id, "position": position}
         rows = await self._fetch(AT_POSITION, company_id, params)
         return self._existing(company_id, rows)
+
+    async def topics(self, company_id: UUID, versions: Mapping[UUID, int]) -> Mapping[UUID, str]:
+        """What happened to each of these tables at this version of it, as far as it is known."""
+        params = {"ids": list(versions), "versions": list(versions.values())}
+        rows = await self._fetch(TOPICS, company_id, params)
+        return {id: topic for id, topic in rows if topic}
 
     async def list(self, wanted: Filter, position: int, after: Keyset | None, limit: int) -> Page:
         """One page of the list as it was at a position."""

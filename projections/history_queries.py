@@ -89,6 +89,14 @@ SELECT t.version, t.position, t.updated_by IS NULL, t.deleted_at, t.purged_at,
 AT_VERSION = f"{_ONE} AND t.version = %(version)s"
 AT_POSITION = f"{_ONE} AND t.position <= %(position)s ORDER BY t.position DESC LIMIT 1"
 
+# What happened to tables at some versions of theirs; each is found by its index.
+TOPICS = f"""
+SELECT wanted.id, (SELECT topic FROM {SCHEMA}.versions t
+                    WHERE t.id = wanted.id AND t.version = wanted.version
+                      AND (t.company_id = %(company_id)s) IS TRUE)
+  FROM unnest(%(ids)s::uuid[], %(versions)s::integer[]) AS wanted(id, version)
+"""  # noqa: S608
+
 # What a company's tables were at a position: its era, and of that what stood.
 _ERA = f"""(SELECT {{}} FROM {SCHEMA}.eras
                     WHERE company_id = %(company_id)s AND begins <= %({{}})s

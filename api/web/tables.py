@@ -82,6 +82,7 @@ async def list_tables(call: PageCall, query: Annotated[TablesQuery, Query()]) ->
         "tables": tables,
         "total": total,
         "names": await names_of(call, {table["updatedBy"] for table in tables}),
+        "happened": await _happened(call, tables),
         "workspaces": await all_workspaces(call),
         "query": query,
         "said": said,
@@ -117,6 +118,15 @@ async def _rows(call: PageCall, query: TablesQuery) -> tuple[Rows, object, int |
     if query.cursor is None:
         total = await services.history.count(which, position)
     return rows, then, total
+
+
+async def _happened(call: PageCall, tables: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """What happened last to each of these tables, as a kind of event."""
+    versions = {UUID(table["id"]): table["version"] for table in tables}
+    topics = await call.services.history.topics(call.caller.company_id, versions)
+    language = language_of(call)
+    kinds = {topic: f"kind-{topic.replace('.', '-')}" for topic in topics.values()}
+    return {str(id): str(language.text(kinds[topic])) for id, topic in topics.items()}
 
 
 def _moments(call: PageCall) -> Sequence[tuple[str, str]]:

@@ -190,6 +190,17 @@ async def test_the_list_is_searched_filtered_and_paged(
     assert (await browser.get("/?q=&workspaceId=&sort=&unknown=1")).status_code == 200
 
 
+async def test_a_row_tells_what_happened_last(service: Service, client: AsyncClient) -> None:
+    table = await make(client)
+    await client.patch(path(table), json={"settings": {"rows": 5}})
+    browser = await signed_in(service)
+    reached = service.app.state.services.history.progress.reach
+    await reached(await service.head(), 10)
+    assert " · Table settings changed" in (await browser.get("/")).text
+    german = await browser.get("/", headers={"Accept-Language": "de"})
+    assert " · Einstellungen einer Tabelle geändert" in german.text
+
+
 async def test_names_are_text_wherever_they_are_shown(
     service: Service, client: AsyncClient
 ) -> None:
