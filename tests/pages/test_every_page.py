@@ -1,7 +1,7 @@
 """What holds on every page: narrow or wide, in both themes, in each language, for everybody."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 
 import pytest
@@ -47,8 +47,11 @@ SAID = """() => {
 }"""
 
 
-def addresses(company: Company) -> Sequence[str]:
-    """An address of each page, with something on it."""
+Walk = Callable[[Page, Company], Iterator[str]]
+
+
+def tables(page: Page, company: Company) -> Iterator[str]:
+    """The pages of tables, with something on each."""
     table = company.create("Zubehör", description="Teile", color="#f9ab00", icon="wrench")
     workspace = company.client.post("/api/workspaces", json={"name": "Werkstatt"}).json()["id"]
     company.change(table, settings={"rows": 50}, slug="zubehoer-neu", workspaceId=workspace)
@@ -58,47 +61,45 @@ def addresses(company: Company) -> Sequence[str]:
     assert company.client.delete(f"/api/tables/{gone['id']}").status_code == 204
     company.change(table, description="Andere Teile", settings={"defaultView": "kanban"})
     at, away = f"/tables/{table['id']}", f"/tables/{gone['id']}"
-    return (
+    yield from visited(page, (
         "/", "/?view=cards&density=compact", "/?q=niemals", "/?state=deleted", f"/?asOf={then}",
         "/tables/new", at, f"{at}?version=1", f"{at}/revert?version=1", away, f"{away}/purge",
         f"/tables/{NOWHERE}", "/history?q=niemals", f"{at}/history",
-        f"{at}/differences?version=1", *offices(company, workspace),
-    )  # fmt: skip
+        f"{at}/differences?version=1",
+    ))  # fmt: skip
 
 
-def offices(company: Company, workspace: str) -> Sequence[str]:
+def offices(page: Page, company: Company) -> Iterator[str]:
     """The pages of admins and auditors."""
     client = company.client
+    workspace = client.post("/api/workspaces", json={"name": "Werkstatt"}).json()["id"]
+    company.create("Zubehör")
     hook = client.post("/api/webhooks", json={"url": "https://hooks.example.com", "paused": True})
     assert client.put("/api/consumers/lager", json={}).is_success
     hooks, rooms = f"/webhooks/{hook.json()['id']}", f"/workspaces/{workspace}"
     event = company.get("/api/events", limit="1")[0]["id"]
     key = company.get("/api/keys")["items"][0]["id"]
-    return (
+    yield from visited(page, (
         "/company", "/keys", "/keys/new", f"/keys/{key}/revoke", "/workspaces", "/workspaces/new",
         f"{rooms}/rename", f"{rooms}/delete", "/history", f"/history/events/{event}",
         "/history/exports", "/history/checkpoint", "/webhooks", "/webhooks/new", hooks,
         f"{hooks}/edit", f"{hooks}/rotate", f"{hooks}/delete", f"{hooks}/replay", "/consumers",
         "/consumers/_new", "/consumers/lager", "/consumers/lager/edit", "/consumers/lager/seek",
         "/consumers/lager/delete",
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
-def shown(page: Page, company: Company) -> Iterator[str]:
-    """Each page after the other; then what forms answer, and the page of somebody signed out."""
-    for address in addresses(company):
+def visited(page: Page, addresses: Sequence[str]) -> Iterator[str]:
+    for address in addresses:
         answer = page.goto(address)
         assert answer
         assert answer.status == (404 if NOWHERE in address else 200), address
         yield address
-    yield from answered(page)
-    page.context.clear_cookies(name=re.compile("session"))
-    page.goto("/sign-in")
-    yield "/sign-in"
 
 
-def answered(page: Page) -> Iterator[str]:
+def answers(page: Page, company: Company) -> Iterator[str]:
     """What is seen only by doing something: menus, dialogs, a review, a fault, a conflict."""
+    company.change(company.create("Zubehör"), description="Teile")
     page.goto("/")
     page.locator("details.menu.person summary").click()
     yield "the menu of a person"
@@ -138,12 +139,19 @@ def answered(page: Page) -> Iterator[str]:
     page.locator("[data-save] .primary").click()
     expect(page.locator(".clash")).to_be_visible()
     yield "a conflict"
+    page.context.clear_cookies(name=re.compile("session"))
+    page.goto("/sign-in")
+    yield "/sign-in"
 
 
-def test_every_page_is_accessible_in_both_themes(company: Company) -> None:
+each_walk = pytest.mark.parametrize("walk", [tables, offices, answers])
+
+
+@each_walk
+def test_every_page_is_accessible_in_both_themes(company: Company, walk: Walk) -> None:
     axe, page = member(*AXE).decode(), company.person()
     wrong: list[str] = []
-    for where in shown(page, company):
+    for where in walk(page, company):
         if not page.evaluate("'axe' in window"):
             page.evaluate(axe)
         wrong += [f"{where}: {each}" for each in page.evaluate(RUN, TAGS)]
@@ -153,11 +161,12 @@ def test_every_page_is_accessible_in_both_themes(company: Company) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_every_page_fits_a_telephone_and_is_in_german(company: Company) -> None:
+@each_walk
+def test_every_page_fits_a_telephone_and_is_in_german(company: Company, walk: Walk) -> None:
     page = company.person(locale="de-DE", timezone_id="Europe/Berlin", viewport=NARROW)
     expect(page.locator("html")).to_have_attribute("lang", "de")
     english, wrong = list(other_words()), list[str]()
-    for where in shown(page, company):
+    for where in walk(page, company):
         wrong += [f"{where}: beyond the edge: {each}" for each in page.evaluate(BEYOND)]
         for said in page.evaluate(SAID):
             if any(one.fullmatch(said) for one in english):
