@@ -2,7 +2,7 @@
 import { notice, text } from "./notices.js"
 import { fetchPage, onPage } from "./shown.js"
 
-const PAUSE = 160, MOST = 1_000 // milliseconds after a key; rows in one page
+const PAUSE = 160, MOST = 1_000, AGAIN = 200 // milliseconds after a key; rows in one page; rows that are fetched again
 const NOTHING = { problem: true } // without a network, the list stays as it is
 let waiting, asked = 0, watcher
 
@@ -93,14 +93,28 @@ document.addEventListener("changed", async () => {
   if (missed) document.dispatchEvent(new CustomEvent("changed"))
 })
 
+const countOf = part => part.querySelectorAll("[data-rows] > li").length
+
+/** Of a long list the beginning is fetched again; what comes later stays as it was. */
+function keep(page) {
+  const more = page.querySelector("[data-more]"), shown = document.querySelector("[data-more]")
+  if (!more || countOf(document) <= countOf(page)) return
+  const fresh = new Set([...page.querySelectorAll("[data-rows] > li")].map(each => each.dataset.id))
+  const later = [...document.querySelectorAll("[data-rows] > li")].slice(fresh.size)
+  page.querySelector("[data-rows]").append(...later.filter(each => !fresh.has(each.dataset.id)).map(each => each.cloneNode(true)))
+  if (shown) more.href = shown.href
+  else more.parentElement.remove()
+}
+
 async function refresh() {
   if (!document.querySelector("#list") || document.querySelector(".then")) return
   if (document.querySelector("#list details[open]")) return later()
-  const number = ++asked, rows = document.querySelectorAll("[data-rows] > li").length
+  const number = ++asked, rows = Math.min(countOf(document), AGAIN)
   const { page, problem, signedOut } = await fetchPage(location.href).catch(() => NOTHING)
   if (number !== asked || problem || signedOut) return
-  for (let more; page.querySelectorAll("[data-rows] > li").length < rows && (more = page.querySelector("[data-more]"));)
-    if (!await extend(page.querySelector("#list"), { href: more.getAttribute("href"), isConnected: true, replaceWith: (...all) => more.replaceWith(...all), parentElement: more.parentElement })) return
+  for (let more; countOf(page) < rows && (more = page.querySelector("[data-more]"));)
+    if (!await extend(page.querySelector("#list"), more)) return
+  keep(page)
   if (number !== asked || !document.querySelector("#list")) return // or another page
   if (document.querySelector("#list details[open]")) return later()
   const arrived = swap(page)
