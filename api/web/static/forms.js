@@ -82,9 +82,10 @@ document.addEventListener("click", async event => {
 
 /** Open the panel of the page behind a link as a dialog. */
 export async function openLink(link) {
-  const { page, signedOut, problem } = await fetchPage(link.href)
-  const panel = page.querySelector("[data-panel]")
-  if (signedOut || problem || !panel || who(page) !== who(document)) location.assign(link.href)
+  const { page, signedOut, problem } = await fetchPage(link.href).catch(() => ({}))
+  const panel = page?.querySelector("[data-panel]")
+  if (!page) notice(text("not-sent"))
+  else if (signedOut || problem || !panel || who(page) !== who(document)) location.assign(link.href)
   else await open(page, panel)
 }
 

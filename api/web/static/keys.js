@@ -13,6 +13,7 @@ const ACTIONS = {
   "e": () => row()?.querySelector("[data-row]")?.click(),
   "x": () => row()?.querySelector(".pick")?.click(),
   "#": () => row()?.querySelector("[data-delete]")?.click(),
+  "z": () => document.querySelector("#notices form")?.requestSubmit(),
   "?": () => document.querySelector("#keys")?.showModal(),
 }
 
@@ -34,7 +35,10 @@ function step(by) {
   all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)]?.focus()
 }
 
+const mac = /Mac|iPhone|iPad/.test(navigator.userAgentData?.platform ?? navigator.platform)
+
 onPage(() => {
+  if (mac) for (const key of document.querySelectorAll("[data-mac]")) key.textContent = key.dataset.mac
   for (const button of document.querySelectorAll("[data-open-keys]")) {
     button.hidden = false
     button.onclick = () => document.querySelector("#keys").showModal()

@@ -12,8 +12,7 @@ function connect() {
   source.onmessage = event => {
     last = event.lastEventId
     pending.push(JSON.parse(event.data))
-    clearTimeout(gathering)
-    gathering = setTimeout(tell, PAUSE)
+    gathering ??= setTimeout(tell, PAUSE)
   }
   source.onerror = () => {
     offline ??= setTimeout(() => notice(text("offline"), { name: "offline", stay: true }), PATIENCE)
@@ -35,6 +34,7 @@ function back() {
 function tell() {
   const changes = pending
   pending = []
+  gathering = undefined
   document.dispatchEvent(new CustomEvent("changed", { detail: changes }))
 }
 
@@ -44,5 +44,12 @@ document.addEventListener("visibilitychange", () => {
   source?.close()
   source = undefined
 })
+// A browser knows at once that the network is gone, a connection only after a while.
+window.addEventListener("offline", () => {
+  source?.close()
+  source = undefined
+  notice(text("offline"), { name: "offline", stay: true })
+})
+window.addEventListener("online", connect)
 window.addEventListener("pagehide", () => source?.close())
 connect()

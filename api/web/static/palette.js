@@ -39,8 +39,8 @@ function pages(wanted) {
 async function offer(wanted) {
   const number = ++asked
   const query = new URLSearchParams({ limit: MOST, sort: "-updatedAt", ...(wanted.trim() && { q: wanted.trim() }) })
-  const response = await fetch(`/api/tables?${query}`)
-  const tables = response.ok ? (await response.json()).items : []
+  const response = await fetch(`/api/tables?${query}`).catch(() => undefined)
+  const tables = response?.ok ? (await response.json()).items : []
   if (number !== asked) return // another key came since
   const found = [...tables.map(table => ({ name: table.name, href: `/tables/${table.id}`, note: table.slug })), ...pages(wanted)]
   list().replaceChildren(...found.map(item))

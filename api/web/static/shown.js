@@ -49,3 +49,10 @@ function swap(selector, page) {
 }
 
 window.addEventListener("popstate", () => visit(location.href, "leave"))
+
+// The way to the content is no page of its own, which going back would fetch.
+document.addEventListener("click", event => {
+  if (!event.target.closest("a.skip")) return
+  event.preventDefault()
+  document.querySelector("main").focus()
+})

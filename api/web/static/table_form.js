@@ -25,8 +25,8 @@ function slugs(form) {
   const { name, slug } = form.elements, own = slug.defaultValue
   let touched = !("creating" in form.dataset) || own !== "", waiting, asked = 0
   const suggest = async wanted => {
-    const response = await fetch(`/tables/slug?${new URLSearchParams({ name: wanted })}`)
-    return response.ok ? (await response.json()).slug : ""
+    const response = await fetch(`/tables/slug?${new URLSearchParams({ name: wanted })}`).catch(() => undefined)
+    return response?.ok ? (await response.json()).slug : ""
   }
   const soon = act => { clearTimeout(waiting); waiting = setTimeout(act, PAUSE) }
   const follow = async () => {
@@ -75,7 +75,7 @@ function take(form, slug) {
 
 function looks(form) {
   const { icon } = form.elements, picker = form.querySelector("[data-icons]")
-  picker.hidden = false
+  picker.hidden = icon.matches(":disabled")
   const mark = () => {
     const wanted = icon.value.trim().toLowerCase(), buttons = [...picker.children]
     const exact = buttons.some(button => button.dataset.icon === wanted)
@@ -149,15 +149,17 @@ function json(form) {
 function unsaved(form) {
   const bar = form.querySelector("[data-save]"), said = bar.querySelector("p")
   const clashing = Boolean(document.querySelector(".clash")), refused = Boolean(form.querySelector("[aria-invalid=true]"))
-  const values = () => {
+  const values = form => {
     const found = new Map()
     for (const [name, value] of new FormData(form)) if (name !== "switch" && name !== "on" && !name.startsWith("pick:")) found.set(name, value)
     for (const each of form.querySelectorAll("[role=switch]")) found.set(`on ${each.value}`, each.checked)
     return found
   }
-  const before = values()
+  const unchanged = form.cloneNode(true) // whoever was faster than this script has changed something
+  unchanged.reset()
+  const before = values(unchanged)
   const count = () => {
-    const now = values()
+    const now = values(form)
     return [...now].filter(([name, value]) => before.get(name) !== value).length
   }
   let sent = false
