@@ -12,6 +12,7 @@ from api.clashes import Clash, StaleChange, clashes, wishes
 from api.errors import ApiError, invalid
 from api.history_items import FIELDS as SHOWN
 from api.history_items import changes as differences
+from api.ids import new_id
 from api.table_defs import READ, WRITE, TableId, missing_only_if_shown
 from api.table_schemas import PastQuery, TableChanges
 from api.views import table_view
@@ -177,6 +178,7 @@ async def _settings(
     return await render(
         call, "table.html", status,
         table=table, fields=fields, version=table["version"], past=None, problem=problem,
+        once=new_id().hex,
         errors=invalid_fields(problem) if problem else {}, clashes=clashing,
         by=sorted(names[id] for id in others & names.keys()), names=names,
         workspaces=await all_workspaces(call), icons=ICONS, colors=COLORS, views=VIEWS,

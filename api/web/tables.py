@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.errors import ApiError, invalid
+from api.ids import new_id
 from api.table_defs import PURGE, READ, WRITE, filter_of
 from api.table_schemas import ListQuery, NewTable, SuggestionQuery, TableChanges
 from api.web import writes
@@ -97,6 +98,7 @@ async def list_tables(call: PageCall, query: Annotated[TablesQuery, Query()]) ->
         "present": {},
         "newer": [],
         "moments": _moments(call),
+        "once": new_id().hex,
     }
     if query.as_of is not None:
         shown |= await _since(call, tables, query.as_of)

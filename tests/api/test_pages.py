@@ -1,5 +1,6 @@
 """The pages over HTTP: who sees what, forms right and wrong, and what others do meanwhile."""
 
+import asyncio
 import html
 import re
 from collections.abc import Mapping
@@ -398,6 +399,20 @@ async def test_what_clashes_is_shown_and_chosen_field_by_field(
     assert (await send(browser, f"/tables/{table['id']}", **chosen)).status_code == 303
     now = await read(client, table)
     assert (now["name"], now["description"], now["color"]) == ("Theirs", "Mine too", "#188038")
+
+
+async def test_a_copy_is_made_once(service: Service, client: AsyncClient) -> None:
+    table = await make(client)
+    browser = await signed_in(service)
+    address = f"/tables/{table['id']}"
+    for page in (await browser.get("/"), await browser.get(address)):
+        found = re.search(r'name="once" value="([^"]+)"', page.text)
+        assert found
+        first, second = await asyncio.gather(
+            *(send(browser, f"{address}/duplicate", once=found[1]) for _ in range(2))
+        )
+        assert first.headers["location"] == second.headers["location"]
+    assert len((await client.get("/api/tables")).json()["items"]) == 3
 
 
 async def test_it_is_deleted_restored_and_purged_by_its_name(
