@@ -27,7 +27,9 @@ document.addEventListener("keydown", event => {
 })
 
 function press(selector) {
-  document.querySelector(selector)?.click()
+  const pressed = document.querySelector(selector)
+  pressed?.focus() // where a dialog that closes gives the focus back
+  pressed?.click()
 }
 
 function step(by) {
