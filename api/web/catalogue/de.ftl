@@ -233,6 +233,7 @@ purge-title = „{ $name }“ endgültig löschen?
 purge-help = Das ist für immer: die Tabelle lässt sich nicht wiederherstellen. Ihr Verlauf bleibt lesbar, wenn er nicht auch getilgt wird.
 purge-type = Tippen Sie „{ $name }“, um zu bestätigen
 purge-name = Das ist nicht ihr Name.
+purge-reason-help = Nur nötig, wenn der Verlauf getilgt wird.
 purge-reason = Sagen Sie, warum sie getilgt wird: das bleibt.
 erase = Auch ihren Verlauf tilgen
 erase-help = Alles, was über sie aufgezeichnet wurde, in jeder Kopie. Dass es sie gab, wer sie getilgt hat und warum, bleibt.

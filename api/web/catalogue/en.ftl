@@ -233,6 +233,7 @@ purge-title = Purge “{ $name }”?
 purge-help = This is for ever: the table cannot be restored. Its history stays readable unless it is erased as well.
 purge-type = Type “{ $name }” to confirm
 purge-name = This is not its name.
+purge-reason-help = Needed only if its history is erased.
 purge-reason = Say why it is erased: that is kept.
 erase = Also erase its history
 erase-help = Everything that was recorded of it, in every copy. That it existed, who erased it and why is kept.
