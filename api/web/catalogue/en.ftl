@@ -648,6 +648,13 @@ kind-Company-Renamed = Company renamed
 kind-Company-SettingsChanged = Company settings changed
 kind-Company-Removed = Company removed
 kind-Company-Restored = Company restored
+event-TableDef-SettingsChanged = changed { $count ->
+    [0] nothing
+   *[other] { $keys }
+}{ $more ->
+    [0] {""}
+   *[other] {" "}and { $more } more
+} in <em>{ $name }</em>
 export = Export
 export-title = Export the history
 export-help = All that was recorded, as one file to take away. Here it is kept for a few days.
