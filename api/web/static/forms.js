@@ -60,6 +60,7 @@ async function answer(form, button, { page, at, signedOut, problem }) {
   retract("live")
   form.dispatchEvent(new CustomEvent("sent", { bubbles: true }))
   if (dialog()?.open) dialog().close()
+  reach()
   await show(page, at, at.pathname + at.search === location.pathname + location.search ? "replace" : "push")
   const wrong = document.querySelector("main [aria-invalid=true]")
   const target = wrong ?? document.querySelector("main [autofocus]") ?? document.querySelector("main")
