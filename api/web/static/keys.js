@@ -28,7 +28,7 @@ document.addEventListener("keydown", event => {
 
 function press(selector) {
   const pressed = document.querySelector(selector)
-  pressed?.focus() // where a dialog that closes gives the focus back
+  if (document.activeElement === document.body) pressed?.focus() // a dialog that closes gives it back
   pressed?.click()
 }
 
