@@ -12,6 +12,7 @@ from markupsafe import Markup
 from api.history_items import Row, item
 from api.web.languages import Language
 from api.web.templating import emphasised
+from domain.values import DEFAULT_SETTINGS
 
 # What an event of this kind is about, where it is one field.
 FACETS = {
@@ -90,7 +91,7 @@ def sentence(language: Language, row: Row, shown: Mapping[str, Any]) -> Markup:
         return language.text("history-erased", kind=language.text(f"kind-{kind}"))
     if not language.has(f"event-{kind}"):
         return emphasised(shown["sentence"])
-    return language.text(f"event-{kind}", **_arguments(row, shown["changes"]))
+    return language.text(f"event-{kind}", **_arguments(language, row, shown["changes"]))
 
 
 def _actor(language: Language, row: Row) -> str:
@@ -98,7 +99,9 @@ def _actor(language: Language, row: Row) -> str:
     return row.actor_name or str(language.text(unnamed))
 
 
-def _arguments(row: Row, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _arguments(
+    language: Language, row: Row, changes: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """What sentences are made of: `change` tells in what way the one field of an event changed."""
     by_pointer = {change["pointer"]: change for change in changes}
     facet = by_pointer.get(FACETS.get(row.topic.partition(".")[2], ""), {})
@@ -115,10 +118,17 @@ def _arguments(row: Row, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]
         "after": after or "",
         "change": "added" if before is None else "removed" if after is None else "changed",
         "looks": looks[0] if len(looks) == 1 else "both",
-        "keys": _listed([key.replace("~1", "/").replace("~0", "~") for key in keys]),
+        "keys": _listed([_setting(language, key) for key in keys]),
         "count": len(keys),
         "more": max(len(keys) - MOST_KEYS, 0),
     }
+
+
+def _setting(language: Language, key: str) -> str:
+    """A setting as its field is called; one that only other programs know, by its key."""
+    if key in DEFAULT_SETTINGS:
+        return str(language.text(key))
+    return key.replace("~1", "/").replace("~0", "~")
 
 
 def _listed(names: Sequence[str]) -> Markup:

@@ -313,6 +313,14 @@ async def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(
     assert await service.kept() == before
 
 
+async def test_a_table_without_a_name_is_asked_for_it(service: Service) -> None:
+    browser = await signed_in(service)
+    for name in ("", " "):
+        answer = await send(browser, "/tables/new", name=name)
+        assert answer.status_code == 422
+        assert "This is needed." in answer.text
+
+
 async def test_a_form_that_is_none_is_refused(service: Service) -> None:
     browser = await signed_in(service)
     headers = {"Content-Type": "application/json"}

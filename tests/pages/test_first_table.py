@@ -45,9 +45,9 @@ def test_from_nothing_to_a_first_table_and_the_next(company: Company) -> None:
     page.keyboard.type("Our customers")
     expect(slug).to_have_value("our-customers-2")
     slug.fill("our-customers")
-    expect(dialog.get_by_role("status")).to_contain_text("our-customers is in use")
+    expect(dialog.locator("#slug-status")).to_contain_text("our-customers is in use")
     dialog.get_by_role("button", name="our-customers-2").click()
-    expect(dialog.get_by_role("status")).to_contain_text("our-customers-2 is free")
+    expect(dialog.locator("#slug-status")).to_contain_text("our-customers-2 is free")
     name.fill("Customers of last year")
     expect(preview).to_contain_text("Customers of last year")
     expect(slug).to_have_value("our-customers-2")  # it was touched

@@ -98,7 +98,7 @@ changed-by-anyone = Changed by anyone
 changed-by-me = Changed by me
 sort = Sort
 sort-by-updatedAt = Last changed first
-sort-updatedAt = First changed first
+sort-updatedAt = Longest unchanged first
 sort-name = Name, A to Z
 sort-by-name = Name, Z to A
 sort-by-createdAt = Newest first
@@ -214,13 +214,13 @@ discard = Discard
 reason = Reason
 reason-help = It is kept in the history, with your name.
 reason-optional = Reason (optional)
-clash = Somebody else changed the same
+clash = Somebody else changed the same fields
 clash-help = { $name } saved while you were editing. Choose for each field what is to stay; everything else of yours is kept.
 clash-base = Before
 clash-theirs = Theirs, now
 clash-yours = Yours
 clash-save = Save my choice
-clash-discard = Take all of theirs
+clash-discard = Discard all of mine
 is-deleted = Deleted { $time }. Its name and history are kept until it is purged.
 version-then = Version { $version }, of { $time } by { $name }. This can only be read.
 restore-version = Restore this version
@@ -233,6 +233,7 @@ purge-title = Purge “{ $name }”?
 purge-help = This is for ever: the table cannot be restored. Its history stays readable unless it is erased as well.
 purge-type = Type “{ $name }” to confirm
 purge-name = This is not its name.
+purge-reason-help = Needed only if its history is erased.
 purge-reason = Say why it is erased: that is kept.
 erase = Also erase its history
 erase-help = Everything that was recorded of it, in every copy. That it existed, who erased it and why is kept.
@@ -415,7 +416,7 @@ first-consumer = Add the first consumer
 consumer-name-help = Letters, digits, full stops, underscores and hyphens; it cannot be changed.
 partitions = Partitions
 partitions-help = 1 to 16: how many may read at once.
-partitions-are = Each is read by one worker at a time, and has the events of other tables.
+partitions-are = Each is read by one worker at a time; a table has all its events in one of them.
 partition = Partition
 lease-seconds = Seconds of a lease
 lease-seconds-help = 1 to 3,600: how long a reader is waited for.
@@ -649,6 +650,13 @@ kind-Company-Renamed = Company renamed
 kind-Company-SettingsChanged = Company settings changed
 kind-Company-Removed = Company removed
 kind-Company-Restored = Company restored
+event-TableDef-SettingsChanged = changed { $count ->
+    [0] nothing
+   *[other] { $keys }
+}{ $more ->
+    [0] {""}
+   *[other] {" "}and { $more } more
+} in <em>{ $name }</em>
 export = Export
 export-title = Export the history
 export-help = All that was recorded, as one file to take away. Here it is kept for a few days.

@@ -1,5 +1,5 @@
 // Forms are sent without reloading, and links open dialogs; without scripts both are plain pages.
-import { notice, retract, text } from "./notices.js"
+import { notice, reach, retract, text } from "./notices.js"
 import { fetchPage, show, showNotices } from "./shown.js"
 
 const token = () => document.querySelector("meta[name=csrf]")
@@ -48,7 +48,8 @@ async function answer(form, button, { page, at, signedOut, problem }) {
   }
   if (problem) {
     const [title, remedy] = ["h1", "p"].map(part => problem.querySelector(part).textContent)
-    notice(`${title}. ${remedy}`)
+    const number = problem.dataset.problem === "internal" ? ` ${problem.querySelector(".fine").textContent}` : ""
+    notice(`${title}. ${remedy}${number}`)
     return
   }
   const panel = page.querySelector("[data-panel]")
@@ -60,6 +61,7 @@ async function answer(form, button, { page, at, signedOut, problem }) {
   retract("live")
   form.dispatchEvent(new CustomEvent("sent", { bubbles: true }))
   if (dialog()?.open) dialog().close()
+  reach()
   await show(page, at, at.pathname + at.search === location.pathname + location.search ? "replace" : "push")
   const wrong = document.querySelector("main [aria-invalid=true]")
   const target = wrong ?? document.querySelector("main [autofocus]") ?? document.querySelector("main")
@@ -90,10 +92,12 @@ export async function openLink(link) {
 }
 
 async function open(page, panel) {
-  dialog().replaceChildren(document.adoptNode(panel))
+  const notices = dialog().querySelector("#notices")
+  dialog().replaceChildren(document.adoptNode(panel), ...(notices ? [notices] : []))
   const scripts = [...page.querySelectorAll("script[type=module][src]")]
   const modules = await Promise.all(scripts.map(script => import(script.getAttribute("src"))))
   if (!dialog().open) dialog().showModal()
+  reach()
   for (const each of modules) each.begin?.(dialog())
   const first = dialog().querySelector("[aria-invalid=true]") ?? dialog().querySelector("[autofocus]")
   first?.focus()

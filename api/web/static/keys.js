@@ -27,7 +27,9 @@ document.addEventListener("keydown", event => {
 })
 
 function press(selector) {
-  document.querySelector(selector)?.click()
+  const pressed = document.querySelector(selector)
+  if (document.activeElement === document.body) pressed?.focus() // a dialog that closes gives it back
+  pressed?.click()
 }
 
 function step(by) {

@@ -119,5 +119,7 @@ async function refresh() {
   if (document.querySelector("#list details[open]")) return later()
   const arrived = swap(page)
   for (const row of arrived) row.classList.add("arrived")
-  if (arrived.length) notice(`${arrived[0].querySelector(".name").textContent}: ${text("live-changed", { name: arrived[0].dataset.by })}`, { name: "live" })
+  const own = document.querySelector(".person strong")?.textContent // who did it themselves was told already
+  const news = arrived.find(row => row.dataset.by !== own)
+  if (news) notice(`${news.querySelector(".name").textContent}: ${text("live-changed", { name: news.dataset.by })}`, { name: "live" })
 }

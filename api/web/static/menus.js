@@ -1,4 +1,12 @@
 // A menu is a <details>: it closes when another opens, on Escape, and on a click elsewhere.
+import { onPage } from "./shown.js"
+
+// On a telephone not all of the main menu fits: the page that is open is in sight.
+onPage(() => {
+  const menu = document.querySelector(".side nav"), current = menu?.querySelector("[aria-current]")?.getBoundingClientRect()
+  if (current) menu.scrollLeft += current.left - menu.getBoundingClientRect().left - (menu.clientWidth - current.width) / 2
+})
+
 const open = () => document.querySelectorAll("details.menu[open]")
 
 document.addEventListener("click", event => {

@@ -17,8 +17,15 @@ export function notice(words, { name = "", stay = false } = {}) {
   box.dataset.name = name
   said.textContent = words
   box.append(said)
+  reach()
   document.querySelector("#notices").append(box)
   if (!stay) fade(box, SHORT)
+}
+
+/** Put the messages where they are seen and heard: what is beside an open dialog is neither. */
+export function reach() {
+  const notices = document.querySelector("#notices"), open = document.querySelector("dialog:modal")
+  if (notices.parentElement !== (open ?? document.body)) (open ?? document.body).append(notices)
 }
 
 /** Take back what was said under a name. */
@@ -31,7 +38,10 @@ function fade(box, after) {
   setTimeout(leave, after)
 }
 
+document.addEventListener("close", reach, true) // of a dialog
+
 onPage(() => {
+  reach()
   for (const box of document.querySelectorAll("[data-toast]:not([data-timed])")) {
     box.dataset.timed = ""
     fade(box, box.querySelector("form") ? LONG : SHORT)

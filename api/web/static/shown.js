@@ -19,6 +19,7 @@ export async function fetchPage(url, options = {}) {
 /** Show a page in place of this one. `history`: push, replace, or leave. */
 export async function show(page, at, history = "push") {
   document.title = page.title
+  const focused = document.activeElement
   for (const part of ["main", ".side"]) swap(part, page)
   for (const [name, value] of Object.entries(page.body.dataset)) document.body.dataset[name] = value
   const token = page.querySelector("meta[name=csrf]")
@@ -29,6 +30,13 @@ export async function show(page, at, history = "push") {
   const scripts = [...page.querySelectorAll("script[type=module][src]")]
   await Promise.all(scripts.map(script => import(script.getAttribute("src"))))
   for (const begin of begun) begin()
+  if (!focused.isConnected && document.activeElement === document.body) again(focused)?.focus({ preventScroll: true })
+}
+
+/** What stands for a part that is shown no more; else the content. */
+function again(gone) {
+  const link = gone.getAttribute("href"), same = gone.id ? `#${CSS.escape(gone.id)}` : link && `.side a[href="${CSS.escape(link)}"]`
+  return (same && document.querySelector(same)) ?? document.querySelector("main")
 }
 
 /** Show what a page says was just done. */
