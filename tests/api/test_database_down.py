@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from tests.api.conftest import Service
 from tests.api.document import OPERATIONS
 from tests.api.tenants import one_of_each
+from tests.api.test_sessions import assert_page
 from tests.api.test_table_defs import assert_problem, create, path
 from tests.conftest import eventually
 
@@ -111,9 +112,9 @@ async def test_no_operation_answers_anything_else_meanwhile(
                     assert code in ("unavailable", "forbidden", "csrf"), operation.id
                     assert code != "unavailable" or "retry-after" in answer.headers
             for address in ("/", "/sign-in?code=x"):
-                assert_problem(await browser.get(address), 503, "unavailable")
+                assert_page(await browser.get(address), 503, "unavailable")
             key = {"key": service.tokens[service.ours, "viewer"]}
-            assert_problem(await browser.post("/sign-in", data=key), 503, "unavailable")
+            assert_page(await browser.post("/sign-in", data=key), 503, "unavailable")
             assert (await browser.get("/sign-in")).status_code == 200
 
         async def still_signed_in() -> bool:

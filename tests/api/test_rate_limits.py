@@ -20,7 +20,7 @@ from api.scopes import COOKIE
 from tests.api.conftest import Installation, Service, calling, serving
 from tests.api.document import OPERATIONS
 from tests.api.tenants import key_id
-from tests.api.test_sessions import link
+from tests.api.test_sessions import assert_page, link
 from tests.api.test_table_defs import assert_problem
 from tests.api.test_tokens import AUDIENCE, ISSUER, SECRET, signed
 
@@ -153,7 +153,8 @@ async def wary(installation: Installation) -> AsyncIterator[FastAPI]:
 
 
 def assert_limited(answer: Response, most: int = 60) -> None:
-    assert_problem(answer, 429, "rate-limited")
+    is_page = answer.headers["content-type"].startswith("text/html")
+    (assert_page if is_page else assert_problem)(answer, 429, "rate-limited")
     assert 1 <= int(answer.headers["retry-after"]) <= most
 
 

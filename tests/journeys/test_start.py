@@ -58,7 +58,7 @@ def test_from_nothing_to_a_curl_that_lists_tables(tmp_path: Path) -> None:
         assert {row["name"] for row in json.loads(pasted)["items"]} == DEMO
         link = sign_in.removeprefix("Sign in ")
         with httpx.Client(follow_redirects=True) as browser:
-            assert "<strong>demo</strong> of <strong>Demo</strong>" in browser.get(link).text
+            assert "<strong>demo</strong><small>Demo · Admin</small>" in browser.get(link).text
         with httpx.Client(follow_redirects=True) as second:
             assert second.get(link).status_code == 401
 
