@@ -97,7 +97,11 @@ async def _form(call: PageCall, problem: ApiError | None = None) -> Response:
         call,
         "key_form.html",
         200 if problem is None else 422,
-        given={name: call.given.get(name) for name in ("label", "role", "expires")},
+        given={
+            "label": call.given.get("label"),
+            "expires": call.given.get("expires"),
+            "role": call.given.get("role") or ROLE_NAMES[0],
+        },
         roles={role: ROLES[role] <= call.caller.scopes for role in ROLE_NAMES},
         today=now.date().isoformat(),
         problem=problem,

@@ -17,7 +17,7 @@ from api.web.page import Page, PageCall
 from application.event_feed import Wanted
 
 SCOPES = ("tables:read",)
-TOLD = ("type", "tableId", "actor")
+TOLD = ("type", "tableId", "version", "actor")
 
 router = APIRouter(include_in_schema=False, route_class=Page)
 

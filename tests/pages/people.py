@@ -16,7 +16,6 @@ from api.sessions import CODE_MINUTES, STORE_CODE, new_code
 from tests.journeys.processes import Serve, until
 
 PATIENCE = 20_000.0  # milliseconds, on a busy machine
-# What a browser says by itself when a form is refused, or a page is not there.
 # As many tables as there are numbers, made at once, like one that is there.
 COPIES = """
 WITH locked AS MATERIALIZED (
@@ -41,6 +40,7 @@ WITH locked AS MATERIALIZED (
 )
 SELECT pg_notify('dynamic_tables_events', max(position)::text) FROM copy
 """
+# What a browser says by itself when a form is refused, or a page is not there.
 REFUSED = tuple(f"the server responded with a status of {code} " for code in (404, 409, 422))
 
 

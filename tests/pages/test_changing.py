@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.pages.people import Company, follow
 
@@ -140,3 +140,37 @@ def test_nothing_is_lost_without_a_network(company: Company) -> None:
     page.context.set_offline(False)
     expect(page.get_by_role("link", name="Tools")).to_be_visible()
     assert company.get(f"/api/tables/{table['id']}")["name"] == "Spare parts"
+
+
+def test_news_do_not_take_what_is_typed_meanwhile(company: Company) -> None:
+    table = company.create("Leads")
+    page, held = company.person(), list[Route]()
+    follow(page.get_by_role("link", name="Leads"))
+    page.route(re.compile(rf"/tables/{table['id']}$"), lambda route: held.append(route))  # noqa: PLW0108  # takes no builtin
+    with page.expect_request(re.compile(rf"/tables/{table['id']}$")):
+        company.change(table, description="Theirs")
+    page.get_by_label("Name", exact=True).fill("Mine")
+    held[0].continue_()
+    expect(page.get_by_text("Somebody changed this table while you edit it.")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Mine")
+
+
+def test_what_is_not_saved_is_not_dropped_by_a_slip(company: Company) -> None:
+    company.create("Parts")
+    page, asked = company.person(), list[str]()
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.get_by_role("link", name="New table").click()
+    page.get_by_label("Name", exact=True).fill("Tools")
+    page.get_by_role("link", name="Cancel").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Tools")
+    page.goto("/")
+    follow(page.get_by_role("link", name="Parts", exact=True))
+    page.get_by_label("Name", exact=True).fill("Spare parts")
+    page.get_by_role("link", name="Tables", exact=True).first.click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Spare parts")
+    assert asked == ["You have changes that are not saved. Leave without them?"] * 2

@@ -64,7 +64,8 @@ async function answer(form, button, { page, at, signedOut, problem }) {
   reach()
   await show(page, at, at.pathname + at.search === location.pathname + location.search ? "replace" : "push")
   const wrong = document.querySelector("main [aria-invalid=true]")
-  const target = wrong ?? document.querySelector("main [autofocus]") ?? document.querySelector("main")
+  const clash = document.querySelector("main .clash h2")
+  const target = wrong ?? clash ?? document.querySelector("main [autofocus]") ?? document.querySelector("main")
   target.focus({ preventScroll: !wrong })
   if (!wrong) scrollTo(0, 0)
 }
@@ -75,7 +76,7 @@ document.addEventListener("click", async event => {
   if ("close" in link.dataset) {
     if (!link.closest("dialog")) return
     event.preventDefault()
-    dialog().close()
+    if (mayLeave()) dialog().close()
     return
   }
   event.preventDefault()
@@ -91,12 +92,23 @@ export async function openLink(link) {
   else await open(page, panel)
 }
 
+// What was typed into a dialog is not dropped by a slip.
+let typed = false
+const mayLeave = () => !typed || confirm(text("leave"))
+
+function watch() {
+  typed = false
+  dialog().oninput = () => { typed = true }
+  dialog().oncancel = event => { if (!mayLeave()) event.preventDefault() }
+}
+
 async function open(page, panel) {
   const notices = dialog().querySelector("#notices")
   dialog().replaceChildren(document.adoptNode(panel), ...(notices ? [notices] : []))
   const scripts = [...page.querySelectorAll("script[type=module][src]")]
   const modules = await Promise.all(scripts.map(script => import(script.getAttribute("src"))))
   if (!dialog().open) dialog().showModal()
+  watch()
   reach()
   for (const each of modules) each.begin?.(dialog())
   const first = dialog().querySelector("[aria-invalid=true]") ?? dialog().querySelector("[autofocus]")

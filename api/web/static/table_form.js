@@ -1,6 +1,6 @@
 // The form of a table: a slug that follows the name, a preview, and how much is not saved yet.
 import { notice, text } from "./notices.js"
-import { onPage, visit } from "./shown.js"
+import { fetchPage, onPage, show, visit } from "./shown.js"
 
 const PAUSE = 200 // milliseconds after a key
 const SLUG = /^[a-z0-9]+(-[a-z0-9]+)*$/
@@ -200,10 +200,12 @@ document.addEventListener("click", event => {
 }, true)
 
 // Somebody else changed this table: shown at once, unless that would lose what is not saved.
-document.addEventListener("changed", event => {
+document.addEventListener("changed", async event => {
   const form = document.querySelector("main [data-table-form][data-id]")
-  const ours = (event.detail ?? []).filter(each => each.tableId === form?.dataset.id)
-  if (!ours.length || document.querySelector("main .then, dialog[open]")) return
-  if (form.unsaved?.()) notice(text("changed-meanwhile"), { name: "live", stay: true })
-  else visit(location.href, "leave")
+  const isNew = each => each.tableId === form.dataset.id && each.version > form.elements.version.value
+  if (!form || !event.detail?.some(isNew) || document.querySelector("main .then, dialog[open]")) return
+  const fetched = form.unsaved?.() ? {} : await fetchPage(location.href).catch(() => ({}))
+  if (!form.isConnected || fetched.problem || fetched.signedOut) return
+  if (form.unsaved?.()) notice(text("changed-meanwhile"), { name: "live", stay: true }) // also what was typed meanwhile
+  else if (fetched.page) show(fetched.page, fetched.at, "leave")
 })
