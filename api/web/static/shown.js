@@ -1,5 +1,6 @@
 // Pages come whole from the server; scripts take the part they need, and begin anew with it.
 
+const PATIENCE = 300 // milliseconds until a page says that it waits
 const begun = []
 
 /** Run `begin` for this page, and for each that is shown in its place. */
@@ -10,7 +11,16 @@ export function onPage(begin) {
 
 /** Fetch a page; its document, where it is, and whether it is a problem. */
 export async function fetchPage(url, options = {}) {
-  const response = await fetch(url, options)
+  const slow = setTimeout(() => document.body.classList.add("waiting"), PATIENCE)
+  try {
+    return await read(await fetch(url, options))
+  } finally {
+    clearTimeout(slow)
+    document.body.classList.remove("waiting")
+  }
+}
+
+async function read(response) {
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
   const at = new URL(response.url)
   return { page, at, signedOut: at.pathname === "/sign-in", problem: page.querySelector("[data-problem]") }
