@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from api.history_items import Row, item
 from api.web.languages import Language
+from api.web.people import SERVICE
 from api.web.templating import emphasised
 from domain.values import DEFAULT_SETTINGS
 
@@ -95,8 +96,8 @@ def sentence(language: Language, row: Row, shown: Mapping[str, Any]) -> Markup:
 
 
 def _actor(language: Language, row: Row) -> str:
-    unnamed = "history-system" if row.actor_kind == "system" else "somebody"
-    return row.actor_name or str(language.text(unnamed))
+    unnamed = SERVICE if row.actor_kind == "system" else str(language.text("somebody"))
+    return row.actor_name or unnamed
 
 
 def _arguments(

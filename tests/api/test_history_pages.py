@@ -145,7 +145,7 @@ async def test_the_company_s_is_filtered(service: Service, client: AsyncClient) 
 
     everything = await found(q="", actorId="", type="", **{"from": "", "to": ""})
     assert len(everything) == 5
-    assert everything[-1].startswith("The service registered the company")
+    assert everything[-1].startswith("Dynamic Tables registered the company")
     assert await found(actorId=editors) == ["editor changed the colour of Äpfel"]
     created = "dynamic-tables.workspace.created.v1"
     assert await found(type=created, q="gro") == ["admin created the workspace Growth"]
@@ -246,7 +246,7 @@ async def test_in_german_everything_that_can_happen_is_german(
     browser = await reader(service)
     page = await browser.get("/history", headers=GERMAN)
     for each in said(page):
-        assert re.search(r"^(admin|Der Dienst|jemand) hat |^(\w+ )+: ist geschehen", each), each
+        assert re.search(r"^(admin|Dynamic Tables|jemand) hat |^(\w+ )+: ist geschehen", each), each
     assert "admin hat den Arbeitsbereich Product in Marketing umbenannt" in said(page)
     main = page.text.partition("<main")[2].partition("</main>")[0]
     assert not re.search(r"\b(created|renamed|changed|purged|restored)\b(?!\.v1)", main)

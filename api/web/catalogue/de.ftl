@@ -597,7 +597,6 @@ history-is-purged = Endgültig gelöscht { $time }. Sie lässt sich nicht wieder
 history-is-erased = Getilgt { $time }, mit allem, was über sie aufgezeichnet war. Dass es sie gab, wer sie getilgt hat und warum, bleibt.
 history-erased = <em>{ $kind }</em>: ist geschehen und wurde später getilgt
 history-erased-help = Was hier stand, ist weg, in jeder Kopie, die der Dienst hat.
-history-system = Der Dienst
 history-reason = „{ $reason }“
 history-when = Aufgezeichnet
 history-kind = Art

@@ -597,7 +597,6 @@ history-is-purged = Purged { $time }. It cannot be restored; what happened to it
 history-is-erased = Erased { $time }, with all that was recorded of it. That it was there, who erased it and why is kept.
 history-erased = <em>{ $kind }</em>: happened, and was erased later
 history-erased-help = What this said is gone, in every copy that the service keeps.
-history-system = The service
 history-reason = “{ $reason }”
 history-when = Recorded
 history-kind = Kind
