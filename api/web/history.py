@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
@@ -21,8 +21,9 @@ from api.scopes import requires
 from api.table_defs import READ, TableId
 from api.table_schemas import PastQuery
 from api.web.happenings import by_day
-from api.web.page import Page, PageCall, language_of, render
+from api.web.page import Page, PageCall, caught_up, language_of, render
 from api.web.people import names_of
+from api.web.queries import Lenient
 from api.web.templating import with_query
 from api.web.workspace_names import all_workspaces
 from domain.errors import NotFound, TablePurged
@@ -40,17 +41,12 @@ NOUNS = ("TableDef", "Workspace", "Company")
 router = APIRouter(include_in_schema=False, route_class=Page)
 
 
-class CursorQuery(BaseModel):
+class CursorQuery(Lenient):
     """The query of a history, page by page. What is empty was not asked for."""
 
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
+    model_config = ConfigDict(alias_generator=to_camel)
 
     cursor: str | None = Field(None, max_length=4000)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, query: Any) -> Any:
-        return {name: value for name, value in query.items() if value}
 
 
 class CompanyQuery(CursorQuery):
@@ -67,7 +63,7 @@ class CompanyQuery(CursorQuery):
 async def show_history(call: PageCall, query: Annotated[CompanyQuery, Query()]) -> Response:
     """What happened in the company, or what is wanted of it; the newest first."""
     history, language = call.services.history, language_of(call)
-    await history.progress.own_writes(call.caller.reader)
+    await caught_up(call, history.progress)
     said = {name: call.query_params.get(name, "") for name in SAID}
     wanted = Wanted(
         company_id=call.caller.company_id,
@@ -132,7 +128,7 @@ async def show_table_history(
 ) -> Response:
     """What happened to a table, also to one that is gone; the newest first."""
     history, company_id = call.services.history, call.caller.company_id
-    await history.progress.own_writes(call.caller.reader)
+    await caught_up(call, history.progress)
     bound = ("history", company_id, id)
     start = after(call, query.cursor, bound)
     rows = await history.of_table(company_id, id, "newest", start, PAGE)
@@ -158,7 +154,7 @@ async def _present(call: PageCall, id: UUID) -> Mapping[str, Any] | None:
         ApiError: `projection-behind`; the history knows of it already.
     """
     tables = call.services.tables
-    await tables.progress.own_writes(call.caller.reader)
+    await caught_up(call, tables.progress)
     try:
         row = await tables.one(call.caller.company_id, id)
     except TablePurged:
@@ -186,7 +182,7 @@ async def show_differences(
 ) -> Response:
     """What differs between a version of a table and what it is now."""
     history, company_id = call.services.history, call.caller.company_id
-    await history.progress.own_writes(call.caller.reader)
+    await caught_up(call, history.progress)
     then = await history.at_version(company_id, id, query.version or 1)
     now = await history.at_position(company_id, id, NEWEST)
     table = json.loads(then.json)

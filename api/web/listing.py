@@ -3,27 +3,19 @@
 import json
 from typing import Any
 
-from pydantic import ConfigDict, model_validator
-
 from api.reading import after
 from api.tenancy_schemas import PageQuery
 from api.web.page import PageCall
 from api.web.people import names_of
+from api.web.queries import Lenient
 from api.web.templating import with_query
 from projections.keyset import Listing
 
 PEOPLE = ("createdBy", "updatedBy", "revokedBy")
 
 
-class ListingQuery(PageQuery):
+class ListingQuery(PageQuery, Lenient):
     """The query of such a page: that of the list. What is empty was not asked for."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, query: Any) -> Any:
-        return {name: value for name, value in query.items() if value}
 
 
 async def listed(call: PageCall, listing: Listing, query: ListingQuery) -> dict[str, Any]:

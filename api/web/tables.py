@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, model_validator
 from pydantic_core import to_json
 from starlette.responses import Response
 
@@ -27,6 +26,7 @@ from api.web.page import (
     render,
 )
 from api.web.people import names_of
+from api.web.queries import Lenient
 from api.web.table_form import BLANK, COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.templating import with_query
 from api.web.workspace_names import all_workspaces
@@ -50,13 +50,11 @@ REFUSALS = (
 router = APIRouter(include_in_schema=False, route_class=Page)
 
 
-class TablesQuery(ListQuery):
+class TablesQuery(ListQuery, Lenient):
     """The query of the page: that of the list, and how it looks. What is empty was not asked for.
 
     `at`: a date and time in the reader's zone, as its field has it.
     """
-
-    model_config = ConfigDict(extra="ignore")
 
     sort: Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"] = (
         "-updatedAt"
@@ -64,11 +62,6 @@ class TablesQuery(ListQuery):
     view: Literal["rows", "cards"] = "rows"
     density: Literal["comfortable", "compact"] = "comfortable"
     at: datetime | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_empty(cls, query: Any) -> Any:
-        return {name: value for name, value in query.items() if value}
 
 
 @router.get("/", dependencies=READ)
