@@ -66,7 +66,7 @@ async def _roles(connection: AsyncConnection, login: object) -> None:
     for role in (API_ROLE, PROJECTOR_ROLE, ADMIN_ROLE):
         name = sql.Identifier(role)
         known = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
-        if not await known.fetchone():
+        if not known.rowcount:
             await _once(connection, sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
         await _once(connection, sql.SQL("GRANT {} TO CURRENT_USER").format(name))
         if login and role != ADMIN_ROLE:

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from application.audit_log.note import NoteError, SignerKey, VerifierKey
 
-ANY = "SELECT FROM audit_log.keys LIMIT 1"
+ANY = "SELECT FROM audit_log.keys LIMIT 1"  # a row without columns is false: count the rows
 LISTED = """
 SELECT name, public_key, created_at, retired_at FROM audit_log.keys ORDER BY number DESC
 """
@@ -94,7 +94,7 @@ async def ensure(connection: Connection, file: Path | None) -> None:
     """
     if file is not None:
         await appoint(connection, read_file(file)[0], in_file=True)
-    elif not await (await connection.execute(ANY)).fetchone():
+    elif not (await connection.execute(ANY)).rowcount:
         await appoint(connection, SignerKey.generate(f"dynamic-tables/{uuid4()}"))
 
 
