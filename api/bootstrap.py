@@ -44,6 +44,7 @@ SECRETS = "SELECT name, value FROM access.secrets"
 class Services:
     """What the endpoints use."""
 
+    store: PostgresEventStore
     table_defs: TableDefs
     workspaces: Workspaces
     companies: Companies
@@ -85,6 +86,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         tasks = [asyncio.create_task(each.run()) for each in running]
         try:
             yield Services(
+                store=store,
                 table_defs=TableDefs(store),
                 workspaces=Workspaces(store),
                 companies=companies,

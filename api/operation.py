@@ -62,7 +62,8 @@ async def readyz(request: Request) -> Response:
 
     A process that has just started waits until each read model has caught up once: a new version of
     one starts empty, and the release before serves from the old one until then. It is `degraded`,
-    and serves all the same, when tables are parked or the audit log is not signed any further.
+    and serves all the same, when tables are parked, the audit log is not signed any further, or the
+    database takes no events: its disk may be full.
     """
     projections = await _projections(request)
     allowed = LARGEST_LAG if request.app.state.caught_up else LAG_AT_START
@@ -74,9 +75,16 @@ async def readyz(request: Request) -> Response:
     request.app.state.caught_up = True
     log = await _audit_log(request)
     is_log_behind = log["refused"] > 0 or log["waitingSeconds"] > LONGEST_WAIT
-    degraded = is_log_behind or any(p["parked"] for p in projections)
-    status = "degraded" if degraded else "ok"
-    return JSONResponse({"status": status, "projections": projections, "auditLog": log})
+    store = {"isStoring": request.app.state.services.store.is_storing}
+    is_well = not is_log_behind and store["isStoring"] and not any(p["parked"] for p in projections)
+    return JSONResponse(
+        {
+            "status": "ok" if is_well else "degraded",
+            "projections": projections,
+            "auditLog": log,
+            "eventStore": store,
+        }
+    )
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=text("text/plain", FIGURES))

@@ -151,6 +151,7 @@ class Health(BaseModel):
                         "refused": 0,
                         "waitingSeconds": 0.0,
                     },
+                    "eventStore": {"isStoring": True},
                 }
             ]
         },
@@ -159,6 +160,7 @@ class Health(BaseModel):
     status: Literal["ok", "degraded"]
     projections: list[dict[str, Any]] = []
     audit_log: dict[str, Any] = {}
+    event_store: dict[str, Any] = {}
 
 
 def table_view(table: TableDef) -> dict[str, Any]:

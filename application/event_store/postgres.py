@@ -1,7 +1,9 @@
 """The event store on Postgres: group commit through one server-side call, coalesced loads."""
 
 import json
+import math
 import os
+import time
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime
@@ -83,6 +85,7 @@ SELECT slug
  LIMIT 1
 """)
 
+REMEMBERED = 60.0  # seconds
 Answer = Receipt | Exception
 Encoded = tuple[Append, Sequence[dict[str, object]]]
 Identity = tuple[UUID, UUID]  # company and aggregate
@@ -97,6 +100,12 @@ class PostgresEventStore:
         self._reads = Session(conninfo)
         self._appends: Batcher[Encoded, Receipt] = Batcher(self._commit, _tokens)
         self._loads: Coalescer[Identity, list[Row]] = Coalescer(self._load_many)
+        self._failed_at = -math.inf
+
+    @property
+    def is_storing(self) -> bool:
+        """Whether no append of the last minute failed, or one succeeded since."""
+        return time.monotonic() - self._failed_at > REMEMBERED
 
     async def append(self, append: Append) -> Receipt:
         """Store the events of one command together with those of others that wait."""
@@ -167,10 +176,15 @@ class PostgresEventStore:
             rows = await self._writes.fetch(APPEND, _documents(batch))
         except InDoubt:
             return await self._resolve([append for append, _ in batch])
+        except StoreUnavailable:
+            self._failed_at = time.monotonic()
+            raise
         except psycopg.Error as error:
             if len(batch) == 1:
+                self._failed_at = time.monotonic()
                 return [StoreUnavailable(str(error))]
             return await self._commit_singly(batch)
+        self._failed_at = -math.inf
         return [_answer(append, *row[1:]) for (append, _), row in zip(batch, rows, strict=True)]
 
     async def _commit_singly(self, batch: Sequence[Encoded]) -> Sequence[Answer]:

@@ -131,3 +131,22 @@ async def test_parked_tables_make_it_degraded_but_ready(
         assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         parked = {each["projection"]: each["parked"] for each in answer.json()["projections"]}
         assert parked[schema] == 1
+
+
+async def test_a_database_that_stores_nothing_makes_it_degraded_but_ready(
+    anyone: AsyncClient, client: AsyncClient, sql: AsyncConnection
+) -> None:
+    async def shown() -> tuple[str, bool]:
+        answer = await anyone.get("/readyz")
+        assert answer.status_code == 200
+        return answer.json()["status"], answer.json()["eventStore"]["isStoring"]
+
+    assert await shown() == ("ok", True)
+    await sql.execute(
+        "ALTER TABLE event_store.events ADD CONSTRAINT full_disk CHECK (false) NOT VALID"
+    )
+    assert_problem(await client.post("/api/tables", json={"name": "A"}), 503, "unavailable")
+    assert await shown() == ("degraded", False)
+    await sql.execute("ALTER TABLE event_store.events DROP CONSTRAINT full_disk")
+    assert (await client.post("/api/tables", json={"name": "A"})).status_code == 201
+    assert await shown() == ("ok", True)
