@@ -109,7 +109,7 @@ class Stream:
 class Browser:
     """Follows a stream as a browser does: whenever it is cut, it comes back to where it was.
 
-    `refused`: the status of the answer after which it did not.
+    After a 503 too, as `Retry-After` asks. `refused`: the status after which it did not.
     """
 
     port: int
@@ -140,11 +140,12 @@ class Browser:
                 await asyncio.sleep(0.05)
                 continue
             try:
-                if stream.status != 200:
+                if stream.status not in (200, 503):
                     self.refused = stream.status
                     return
-                while True:
+                while stream.status == 200:
                     yield await stream.block()
+                await asyncio.sleep(0.2)
             except Ended:
                 await asyncio.sleep(0.05)
             finally:

@@ -83,13 +83,14 @@ class Proxy:
         self.conninfo = make_conninfo(conninfo, host=str(folder), port=5432)
         self._server = str(Path(str(conninfo_to_dict(conninfo)["host"])) / SOCKET)
         self._trouble: Trouble | None = None
+        self._saying = b""
         self._tasks = list[asyncio.Task[None]]()
         self._writers = list[asyncio.StreamWriter]()
         self._lines = list[Line]()
 
-    def next_message(self, trouble: Trouble) -> None:
-        """What happens to the next message of any client."""
-        self._trouble = trouble
+    def next_message(self, trouble: Trouble, saying: bytes = b"") -> None:
+        """What happens to the next message of any client, or to the next that says this."""
+        self._trouble, self._saying = trouble, saying
 
     def freeze(self, *asked: bytes) -> int:
         """Let nothing pass any more where all of this was asked; returns on how many lines."""
@@ -123,8 +124,8 @@ class Proxy:
                 if line.frozen:
                     continue
                 line.asked += message
-                trouble, self._trouble = self._trouble, None
-                if trouble:
+                if self._trouble and self._saying in message:
+                    trouble, self._trouble = self._trouble, None
                     await trouble(line, message)
                 else:
                     line.server.write(message)

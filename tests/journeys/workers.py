@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -54,7 +54,9 @@ class Worker:
 
 
 @contextlib.contextmanager
-def worker(database: str, log: Path, patience: float = 30) -> Iterator[Worker]:
+def worker(
+    database: str, log: Path, patience: float = 30, variables: Mapping[str, str] | None = None
+) -> Iterator[Worker]:
     """Run an API process that gives a client `patience` seconds to read."""
     company, key = uuid4(), NewKey.make()
     with psycopg.connect(database, autocommit=True) as connection:
@@ -65,7 +67,7 @@ def worker(database: str, log: Path, patience: float = 30) -> Iterator[Worker]:
             [sys.executable, "-c", PROGRAM, database, str(listener.fileno()), str(patience)],
             pass_fds=(listener.fileno(),),
             stderr=stderr,
-            env=os.environ | {"DYNAMIC_TABLES_READ_CONNECTIONS": "4"},
+            env=os.environ | {"DYNAMIC_TABLES_READ_CONNECTIONS": "4"} | dict(variables or {}),
         )
     port = listener.getsockname()[1]
     listener.close()

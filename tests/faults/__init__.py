@@ -1,0 +1,1 @@
+"""Faults that are really injected, and what was seen: `python -m tests.faults`."""
