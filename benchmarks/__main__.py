@@ -1,14 +1,18 @@
-"""All benchmarks of the service, as one table; or those that are named. About half an hour."""
+"""All benchmarks of the service, as one table; or those that are named. About an hour.
 
+`endurance` runs only when it is named, for half an hour or `--minutes`.
+"""
+
+import argparse
 import asyncio
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,7 +29,7 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import companies
 from application.table_defs import TableDefs
-from benchmarks import auditing, checking, following
+from benchmarks import auditing, checking, endurance, following, growth
 from benchmarks.load import CREATE, GET, PATCH, Client, median_ms, versions, wrk, wrk_p50
 from benchmarks.service import (
     COMPANY,
@@ -42,6 +46,7 @@ from projections.table_defs import TableDefsProjection
 
 MANY, FEW = 100_000, 100
 LOGGING_ROUNDS = 3
+FLAT = 1.15  # times what it was at first: memory, files and connections are not to grow
 
 
 @dataclass
@@ -68,12 +73,17 @@ def main() -> None:
     """Run them and print the table."""
     benchmarks = {
         "throughput": _throughput, "latency": _latency, "size": _size, "following": _following,
-        "checking": _checking, "logging": _logging, "auditing": _auditing,
+        "checking": _checking, "logging": _logging, "auditing": _auditing, "growth": _growth,
     }  # fmt: skip
-    if unknown := set(sys.argv[1:]) - benchmarks.keys():
-        raise SystemExit(f"there is no {', '.join(unknown)}; there are {', '.join(benchmarks)}")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(benchmarks))
+    parser.add_argument("--minutes", type=float, default=30)
+    given = parser.parse_args()
+    if unknown := set(given.names) - benchmarks.keys() - {"endurance"}:
+        parser.error(f"there is no {', '.join(unknown)}")
+    benchmarks["endurance"] = partial(_endurance, minutes=given.minutes)
+    named = given.names or [name for name in benchmarks if name != "endurance"]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, attach(Path(folder)) as url:
-        named = sys.argv[1:] or benchmarks
         figures = [figure for name in named for figure in benchmarks[name](url)]
         print(f"\n{versions(url)}, one API process, projector running, wrk with 32 connections\n")
         print("| what | measured | ceiling, same run | ratio | target | met |")
@@ -225,6 +235,40 @@ def _auditing(url: str) -> Iterator[Figure]:
                 )  # fmt: skip
             for page in auditing.pages(service):
                 yield _within(f"{page.name}, p95", page.p95, 30, f"{page.median:.1f} ms the median")
+
+
+def _growth(url: str) -> Iterator[Figure]:
+    """From a thousand tables to a million; the ratio is that of the largest to the smallest."""
+    found = []
+    for tables in growth.SIZES:
+        with _database(url, f"growth_{tables}") as database:
+            found.append(growth.grown(database, tables))
+    least, *between, most = found
+    for name in growth.FLAT:
+        what = ", ".join(f"{each.ms[name]:.2f} at {each.tables:,}" for each in between)
+        yield Figure(
+            f"{name}, {most.tables:,} tables", most.ms[name], "ms", least.ms[name],
+            f"at {least.tables:,}; {what}", "≤ 1.5 ×", most.ms[name] <= 1.5 * least.ms[name],
+        )  # fmt: skip
+    for name, rate in most.rates.items():
+        what = ", ".join(f"{each.rates[name]:,.0f} at {each.tables:,}" for each in found[:-1])
+        target = "≥ 20,000" if name.startswith("rebuild") else ""
+        yield Figure(name, rate, "events/s", None, what, target, not target or rate >= 20_000)
+
+
+def _endurance(url: str, minutes: float) -> Iterator[Figure]:
+    """Mixed load: each figure of the last tenth of the time beside that of the second."""
+    with _database(url, "endurance") as database, running(database) as service:
+        samples = asyncio.run(endurance.endured(service, minutes))
+    count = sum(len(sample.taken) for sample in samples)
+    for key, last in samples[-1].figures.items():
+        first = samples[0].figures[key]
+        allowed = 1.5 if key.endswith("ms") else FLAT
+        name, _, unit = key.partition(", ")
+        yield Figure(
+            f"{name} after {minutes:g} minutes", last, unit, first, f"at first; {count:,} requests",
+            f"≤ {allowed} ×", last <= allowed * first,
+        )  # fmt: skip
 
 
 def _within(name: str, value: float, limit: float, what: str) -> Figure:
