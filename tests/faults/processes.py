@@ -201,7 +201,7 @@ async def _killed_at_random(there: World, kind: str, times: int) -> str:
     async with there.writers.writing():
         while kills < times:
             kills += len(there.kill(kind))
-            await there.pause(1.5)
+            await there.pause(there.some(1, 3))
         until(lambda: there.service.children(kind), 20, "it is started again")
     back = await there.answers()
     promised = len(there.oracle.intents.promised) - before
