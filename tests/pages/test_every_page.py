@@ -127,12 +127,17 @@ def answers(page: Page, company: Company) -> Iterator[str]:
     expect(page.locator("#palette")).to_be_hidden()
     page.keyboard.press("c")
     expect(page.locator("#dialog[open]")).to_be_visible()
-    page.locator("#dialog summary").first.click()
+    for summary in page.locator("#dialog summary").all()[:2]:
+        summary.click()
     yield "a new table"
     page.locator("#dialog #slug").fill("Ä ö")
     page.keyboard.press("Enter")
     expect(page.locator("#dialog #slug-error")).to_be_visible()
     yield "a fault"
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    expect(page.locator("#dialog [data-draft]")).to_be_visible()
+    yield "a draft"
     page.keyboard.press("Escape")
     follow(page.locator("[data-row]").first)
     page.locator("#name").fill("Zwei")

@@ -75,6 +75,22 @@ def test_last_tuesday_is_marked_against_now_and_can_only_be_read(company: Compan
     assert company.get(f"/api/tables/{kept['id']}")["version"] == 1
 
 
+def test_a_time_that_is_typed_is_of_the_zone_that_stands_beside_it(company: Company) -> None:
+    company.create("Kept")
+    page = company.person(timezone_id="Asia/Tokyo")
+    page.reload()
+    page.locator("details.time > summary").click()
+    time = page.get_by_label("Show everything as it was on")
+    expect(time).to_have_accessible_description("In your time zone, Asia/Tokyo.")
+    time.fill("2020-03-01T10:30")
+    follow(page.get_by_role("button", name="Show", exact=True))
+    expect(page).to_have_url("/?asOf=2020-03-01T01%3A30%3A00.000000Z")
+    expect(page.get_by_text("As it was on Mar 1, 2020, 10:30:00")).to_be_visible()
+    expect(page.get_by_text("There was nothing then")).to_be_visible()
+    page.locator("details.time > summary").click()
+    expect(time).to_have_value("2020-03-01T10:30")
+
+
 def test_version_3_is_restored(company: Company) -> None:
     table = company.create("One")
     for name in ("Two", "Three", "Four"):

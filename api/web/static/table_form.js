@@ -1,4 +1,5 @@
 // The form of a table: a slug that follows the name, a preview, and how much is not saved yet.
+import { draft } from "./draft.js"
 import { notice, text } from "./notices.js"
 import { fetchPage, onPage, show, visit } from "./shown.js"
 
@@ -18,6 +19,7 @@ export function begin(part) {
   sample(form)
   json(form)
   if (form.querySelector("[data-save]")) unsaved(form)
+  if ("creating" in form.dataset) draft(form)
   if ("creating" in form.dataset && !form.closest("dialog")) form.elements.name.select()
 }
 
