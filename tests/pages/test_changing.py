@@ -195,7 +195,7 @@ def test_a_new_table_that_was_not_made_is_offered_again(company: Company) -> Non
     expect(name).to_have_value("Untitled table")
     page.keyboard.press("Escape")
     begin(is_offered=True)
-    dialog.get_by_role("button", name="Go on with it").click()
+    dialog.get_by_role("button", name="Go on").click()
     expect(name).to_have_value("Tools")
     expect(slug).to_have_value("tools")
     expect(dialog.locator("[data-preview] rect").first).to_have_attribute("fill", "#1a73e8")

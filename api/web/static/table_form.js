@@ -62,7 +62,7 @@ function slugs(form) {
 function say(form, tone, word, free = "") {
   const status = form.querySelector("#slug-status")
   status.className = `status ${tone}`
-  status.textContent = word && `${form.elements.slug.value} ${status.dataset[word]}`
+  status.textContent = word && status.dataset[word].replace("{slug}", form.elements.slug.value)
   if (!free) return
   const button = document.createElement("button")
   Object.assign(button, { type: "button", className: "link", textContent: free, onclick: () => take(form, free) })
