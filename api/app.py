@@ -41,6 +41,7 @@ from api.web import (
     exports,
     keys,
     live,
+    selected_tables,
     sign_in,
     static_files,
     table,
@@ -59,8 +60,8 @@ from api.web.page import not_found, wants_page
 MODULES = (
     table_defs, history, events, consumers, consumer_delivery, parked, webhooks, webhook_deliveries,
     workspaces, companies, api_keys, people, audit_log, audit_exports, me, contracts, operation,
-    sign_in, tables, table, table_actions, history_pages, exports, live, static_files,
-    workspace_pages, company, keys,
+    sign_in, tables, selected_tables, table, table_actions, history_pages, exports, live,
+    static_files, workspace_pages, company, keys,
     webhook_pages, webhook_page, consumer_pages, consumer_page,
 )  # fmt: skip
 DESCRIPTION = """

@@ -1,7 +1,7 @@
-"""The list of tables as a page: as it is, as it was, and the trash; new tables; several at once."""
+"""The list of tables as a page: as it is, as it was, and the trash; and new tables."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from api.errors import ApiError, invalid
 from api.ids import new_id
-from api.table_defs import PURGE, READ, WRITE, filter_of
-from api.table_schemas import ListQuery, NewTable, SuggestionQuery, TableChanges
+from api.table_defs import READ, WRITE, filter_of
+from api.table_schemas import ListQuery, NewTable, SuggestionQuery
 from api.web import writes
 from api.web.page import (
     Page,
@@ -21,7 +21,6 @@ from api.web.page import (
     caught_up,
     invalid_fields,
     language_of,
-    ours,
     redirect,
     render,
 )
@@ -30,10 +29,7 @@ from api.web.queries import Lenient
 from api.web.table_form import BLANK, COLORS, ICONS, VIEWS, Fields, wanted
 from api.web.templating import with_query
 from api.web.workspace_names import all_workspaces
-from application.base import Outcome, Request
-from application.errors import Refused
 from application.feed import rfc3339
-from domain.errors import DomainError
 from projections.keyset import Keyset
 from projections.keyset import Page as Rows
 from projections.table_def_queries import Filter
@@ -204,58 +200,3 @@ async def _form(call: PageCall, fields: Fields, problem: ApiError | None = None)
         views=VIEWS,
         once=writes.once(call, problem),
     )
-
-
-Command = Callable[[UUID, Request], Awaitable[Outcome]]
-
-
-@router.post("/tables/selected/delete", dependencies=WRITE)
-async def delete_selected(call: PageCall) -> Response:
-    """Put several tables aside."""
-    undo = "/tables/selected/restore"
-    return await _each(call, "delete", call.services.table_defs.delete, "deleted-some", undo)
-
-
-@router.post("/tables/selected/restore", dependencies=WRITE)
-async def restore_selected(call: PageCall) -> Response:
-    """Bring several tables back."""
-    return await _each(call, "restore", call.services.table_defs.restore, "restored-some")
-
-
-@router.post("/tables/selected/move", dependencies=WRITE)
-async def move_selected(call: PageCall) -> Response:
-    """Let several tables belong to another workspace, or to the whole company."""
-    changes = writes.read(TableChanges, {"workspaceId": call.given.get("workspaceId") or None})
-
-    async def move(id: UUID, request: Request) -> Outcome:
-        return await call.services.table_defs.change(id, request, changes)
-
-    return await _each(call, "change", move, "moved-some")
-
-
-@router.post("/tables/selected/purge", dependencies=PURGE)
-async def purge_selected(call: PageCall) -> Response:
-    """End several deleted tables for ever."""
-    return await _each(call, "purge", call.services.table_defs.purge, "purged-some")
-
-
-async def _each(
-    call: PageCall, name: str, command: Command, text: str, undo: str | None = None
-) -> Response:
-    """Do the same to each selected table; one that is refused leaves the others."""
-    done: list[UUID] = []
-    for id in writes.ids(call):
-        request = writes.request_of(call, name)
-
-        async def run(request: Request, id: UUID = id) -> Outcome:
-            return await command(id, request)
-
-        try:
-            await writes.write(call, request, run)
-        except (DomainError, Refused):
-            continue
-        done.append(id)
-    notice: dict[str, Any] = {"text": text, "count": len(done)}
-    if undo and done and len(done) <= PAGE:
-        notice |= {"undo": undo, "ids": [str(id) for id in done]}
-    return redirect(ours(call.given.get("next")), notice)

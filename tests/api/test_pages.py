@@ -186,6 +186,8 @@ async def test_the_list_is_searched_filtered_and_paged(
     assert '<span class="count" data-count>30</span>' in found
     assert found.index("Table 58") < found.index("Table 56")
     assert "Nothing matches" in (await browser.get("/?q=nowhere")).text
+    for query, active in (("q=a", " hidden>0"), ("updatedBy=me&workspaceId=none", ">2")):
+        assert f"data-active{active}<" in (await browser.get(f"/?{query}")).text
     assert_page(await browser.get("/?cursor=made-up"), 400, "invalid-cursor")
     assert_page(await browser.get("/?sort=colour"), 422, "validation")
     assert (await browser.get("/?q=&workspaceId=&sort=&unknown=1")).status_code == 200
@@ -334,6 +336,24 @@ async def test_a_form_that_is_none_is_refused(service: Service) -> None:
 
 
 # The settings of one
+
+
+async def test_a_copy_is_no_danger(service: Service, client: AsyncClient) -> None:
+    table = await make(client)
+    page = (await (await signed_in(service)).get(f"/tables/{table['id']}")).text
+    assert 0 < page.index("/duplicate") < page.index('id="danger"') < page.index("/delete")
+
+
+async def test_a_view_that_is_not_among_the_choices_stays(
+    service: Service, client: AsyncClient
+) -> None:
+    table = await make(client, settings={"defaultView": "timeline"})
+    browser = await signed_in(service)
+    page = await browser.get(f"/tables/{table['id']}")
+    assert '<option value="timeline" selected>timeline</option>' in page.text
+    for view in ("timeline", "gallery"):
+        await send(browser, f"/tables/{table['id']}", **settings_of(table, defaultView=view))
+        assert (await read(client, table))["settings"] == {"defaultView": view}
 
 
 async def test_only_what_was_changed_is_recorded_with_its_reason(

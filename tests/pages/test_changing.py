@@ -39,7 +39,7 @@ def test_a_setting_is_reviewed_and_its_reason_is_in_the_history(company: Company
     page = company.person()
     follow(page.get_by_role("link", name="Ideas"))
     page.get_by_label("Comments").click()
-    page.get_by_label("First view").fill("kanban")
+    page.get_by_label("First view").select_option("Kanban board")
     expect(page.get_by_text("2 unsaved changes")).to_be_visible()
     page.get_by_role("button", name="Review").click()
     dialog = page.get_by_role("dialog")
@@ -164,13 +164,50 @@ def test_what_is_not_saved_is_not_dropped_by_a_slip(company: Company) -> None:
         dialog.dismiss()
 
     page.on("dialog", stay)
-    page.get_by_role("link", name="New table").click()
-    page.get_by_label("Name", exact=True).fill("Tools")
-    page.get_by_role("link", name="Cancel").click()
-    expect(page.get_by_label("Name", exact=True)).to_have_value("Tools")
-    page.goto("/")
     follow(page.get_by_role("link", name="Parts", exact=True))
     page.get_by_label("Name", exact=True).fill("Spare parts")
     page.get_by_role("link", name="Tables", exact=True).first.click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Spare parts")
-    assert asked == ["You have changes that are not saved. Leave without them?"] * 2
+    assert asked == ["You have changes that are not saved. Leave without them?"]
+
+
+def test_a_new_table_that_was_not_made_is_offered_again(company: Company) -> None:
+    page = company.person()
+    dialog = page.get_by_role("dialog")
+    name, slug = dialog.get_by_label("Name", exact=True), dialog.get_by_label("Slug")
+
+    def begin(*, is_offered: bool) -> None:
+        page.get_by_role("link", name="New table").click()
+        expect(name).to_be_focused()
+        expect(dialog.get_by_text("You had begun “Tools”.")).to_be_visible(visible=is_offered)
+
+    begin(is_offered=False)
+    page.keyboard.press("Escape")
+    begin(is_offered=False)  # nothing was typed
+    name.fill("Tools")
+    dialog.get_by_text("Slug and description").click()
+    dialog.get_by_label("Description").fill("What hangs on the wall")
+    dialog.locator("label.swatch[title=Blue]").click()
+    dialog.get_by_role("link", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    page.reload()
+    begin(is_offered=True)
+    expect(name).to_have_value("Untitled table")
+    page.keyboard.press("Escape")
+    begin(is_offered=True)
+    dialog.get_by_role("button", name="Go on").click()
+    expect(name).to_have_value("Tools")
+    expect(slug).to_have_value("tools")
+    expect(dialog.locator("[data-preview] rect").first).to_have_attribute("fill", "#1a73e8")
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    expect(page.get_by_text("Created “Tools”.")).to_be_visible()
+    [table] = company.get("/api/tables")["items"]
+    assert (table["description"], table["color"]) == ("What hangs on the wall", "#1a73e8")
+    page.go_back()
+    begin(is_offered=False)
+    name.fill("Tools")
+    page.keyboard.press("Escape")
+    begin(is_offered=True)
+    dialog.get_by_role("button", name="Discard").click()
+    page.keyboard.press("Escape")
+    begin(is_offered=False)

@@ -112,6 +112,11 @@ def answers(page: Page, company: Company) -> Iterator[str]:
     page.keyboard.press("Escape")
     page.locator(".pick").first.check()
     yield "several selected"
+    page.keyboard.press("Escape")
+    expect(page.locator("#bulk")).to_be_hidden()
+    page.set_viewport_size(NARROW)
+    page.locator(".chosen > summary").click()
+    yield "the filters of a telephone"
     page.keyboard.press("?")
     yield "the keys"
     page.keyboard.press("Escape")
@@ -119,14 +124,20 @@ def answers(page: Page, company: Company) -> Iterator[str]:
     expect(page.locator("[role=option]").first).to_be_visible()
     yield "the palette"
     page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
     page.keyboard.press("c")
     expect(page.locator("#dialog[open]")).to_be_visible()
-    page.locator("#dialog summary").first.click()
+    for summary in page.locator("#dialog summary").all()[:2]:
+        summary.click()
     yield "a new table"
     page.locator("#dialog #slug").fill("Ä ö")
     page.keyboard.press("Enter")
     expect(page.locator("#dialog #slug-error")).to_be_visible()
     yield "a fault"
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    expect(page.locator("#dialog [data-draft]")).to_be_visible()
+    yield "a draft"
     page.keyboard.press("Escape")
     follow(page.locator("[data-row]").first)
     page.locator("#name").fill("Zwei")
@@ -234,8 +245,8 @@ def lists_without_scripts(page: Page, company: Company) -> None:
     page.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("Deleted one table.")).to_be_visible()
     page.get_by_role("link", name="Trash").click()
-    page.get_by_label("Actions for Ideas").click()
-    page.get_by_role("button", name="Restore").click()
+    expect(page.locator("[data-rows] > li")).to_contain_text("deleted just now by Ada")
+    page.get_by_role("button", name="Restore Ideas").click()
     page.goto("/")
     expect(page.locator("[data-rows] > li")).to_have_count(2)
 

@@ -44,6 +44,8 @@ def test_from_nothing_to_a_first_table_and_the_next(company: Company) -> None:
     expect(name).to_be_focused()
     page.keyboard.type("Our customers")
     expect(slug).to_have_value("our-customers-2")
+    expect(slug).to_be_hidden()
+    dialog.get_by_text("Slug and description").click()
     slug.fill("our-customers")
     expect(dialog.locator("#slug-status")).to_contain_text("our-customers is in use")
     dialog.get_by_role("button", name="our-customers-2").click()

@@ -20,6 +20,14 @@ def test_deleted_undone_deleted_and_purged_by_its_name(company: Company) -> None
             follow(page.get_by_role("link", name="Tables", exact=True).first)
     follow(page.get_by_role("link", name="Trash"))
     expect(page.get_by_role("heading", name="Trash")).to_be_visible()
+    expect(row).to_contain_text("deleted just now by Ada")
+    row.get_by_role("button", name="Restore Old stock").click()
+    expect(page.get_by_text("Restored “Old stock”.")).to_be_visible()
+    expect(page.get_by_text("The trash is empty")).to_be_visible()
+    page.go_back()
+    row.get_by_label("Actions for Old stock").click()
+    row.get_by_role("button", name="Delete").click()
+    page.go_forward()
     row.get_by_label("Actions for Old stock").click()
     row.get_by_role("link", name="Purge").click()
     dialog = page.get_by_role("dialog")
@@ -65,6 +73,22 @@ def test_last_tuesday_is_marked_against_now_and_can_only_be_read(company: Compan
     expect(page.get_by_label("Name", exact=True)).to_have_value("Changed since")
     expect(page.get_by_label("Name", exact=True)).to_be_enabled()
     assert company.get(f"/api/tables/{kept['id']}")["version"] == 1
+
+
+def test_a_time_that_is_typed_is_of_the_zone_that_stands_beside_it(company: Company) -> None:
+    company.create("Kept")
+    page = company.person(timezone_id="Asia/Tokyo")
+    page.reload()
+    page.locator("details.time > summary").click()
+    time = page.get_by_label("Show everything as it was on")
+    expect(time).to_have_accessible_description("In your time zone, Asia/Tokyo.")
+    time.fill("2020-03-01T10:30")
+    follow(page.get_by_role("button", name="Show", exact=True))
+    expect(page).to_have_url("/?asOf=2020-03-01T01%3A30%3A00.000000Z")
+    expect(page.get_by_text("As it was on Mar 1, 2020, 10:30:00")).to_be_visible()
+    expect(page.get_by_text("There was nothing then")).to_be_visible()
+    page.locator("details.time > summary").click()
+    expect(time).to_have_value("2020-03-01T10:30")
 
 
 def test_version_3_is_restored(company: Company) -> None:

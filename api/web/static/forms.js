@@ -92,13 +92,13 @@ export async function openLink(link) {
   else await open(page, panel)
 }
 
-// What was typed into a dialog is not dropped by a slip.
+// What was typed into a dialog is not dropped by a slip; of a new table, a draft is kept.
 let typed = false
 const mayLeave = () => !typed || confirm(text("leave"))
 
 function watch() {
   typed = false
-  dialog().oninput = () => { typed = true }
+  dialog().oninput = () => { typed = !dialog().querySelector("[data-draft]") }
   dialog().oncancel = event => { if (!mayLeave()) event.preventDefault() }
 }
 

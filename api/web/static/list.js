@@ -1,5 +1,6 @@
 // The list of tables: searched while typing, longer while scrolling, and as new as the service is.
 import { notice, text } from "./notices.js"
+import { count } from "./picks.js"
 import { fetchPage, onPage } from "./shown.js"
 
 const PAUSE = 160, MOST = 1_000, AGAIN = 200 // milliseconds after a key; rows in one page; rows that are fetched again
@@ -16,9 +17,7 @@ onPage(() => {
     await search()
     document.querySelector("[data-row]")?.focus()
   }
-  document.querySelector("main").onchange = count
   watch()
-  count()
 })
 
 async function search() {
@@ -40,7 +39,7 @@ function swap(page) {
   const versions = new Map([...old.querySelectorAll("[data-id]")].map(each => [each.dataset.id, each.dataset.version]))
   for (const each of fresh.querySelectorAll(".pick")) each.checked = picked.has(each.value)
   old.replaceWith(fresh)
-  for (const part of ["[data-count]", ".looks", ".tabs", ".time"]) {
+  for (const part of ["[data-count]", "[data-active]", ".looks", ".tabs", ".time"]) {
     const shown = document.querySelector(part), now = page.querySelector(part)
     if (shown && now && !shown.open) shown.replaceWith(document.adoptNode(now))
   }
@@ -48,13 +47,6 @@ function swap(page) {
   watch()
   count()
   return [...fresh.querySelectorAll("[data-id]")].filter(each => versions.get(each.dataset.id) !== each.dataset.version)
-}
-
-function count() {
-  const said = document.querySelector("[data-selected]")
-  if (!said) return
-  const picked = document.querySelectorAll(".pick:checked").length
-  said.textContent = `${picked} ${said.dataset.one}`
 }
 
 // The next page comes when its link is near.
@@ -74,6 +66,7 @@ async function extend(list, more) {
   const { page, problem } = await fetchPage(more.href).catch(() => NOTHING)
   if (problem || !more.isConnected) return false
   list.querySelector("[data-rows]").append(...page.querySelectorAll("[data-rows] > li"))
+  count()
   const next = page.querySelector("[data-more]")
   if (next) more.replaceWith(document.adoptNode(next))
   else more.parentElement.remove()

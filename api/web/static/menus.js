@@ -16,6 +16,7 @@ document.addEventListener("click", event => {
 document.addEventListener("keydown", event => {
   const menu = document.activeElement?.closest("details.menu[open]")
   if (event.key === "Escape") {
+    if (open().length) event.preventDefault() // it does nothing else
     for (const each of open()) each.open = false
     menu?.querySelector("summary").focus()
   }

@@ -1,4 +1,5 @@
 // The form of a table: a slug that follows the name, a preview, and how much is not saved yet.
+import { draft } from "./draft.js"
 import { notice, text } from "./notices.js"
 import { fetchPage, onPage, show, visit } from "./shown.js"
 
@@ -18,6 +19,7 @@ export function begin(part) {
   sample(form)
   json(form)
   if (form.querySelector("[data-save]")) unsaved(form)
+  if ("creating" in form.dataset) draft(form)
   if ("creating" in form.dataset && !form.closest("dialog")) form.elements.name.select()
 }
 
@@ -60,7 +62,7 @@ function slugs(form) {
 function say(form, tone, word, free = "") {
   const status = form.querySelector("#slug-status")
   status.className = `status ${tone}`
-  status.textContent = word && `${form.elements.slug.value} ${status.dataset[word]}`
+  status.textContent = word && status.dataset[word].replace("{slug}", form.elements.slug.value)
   if (!free) return
   const button = document.createElement("button")
   Object.assign(button, { type: "button", className: "link", textContent: free, onclick: () => take(form, free) })
