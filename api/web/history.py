@@ -14,12 +14,13 @@ from starlette.responses import Response
 
 from api.directory import PEOPLE
 from api.errors import ApiError
-from api.event_schemas import TOPICS, Types
+from api.event_schemas import Types
 from api.history_items import table_changes
 from api.reading import after
 from api.scopes import requires
 from api.table_defs import READ, TableId
 from api.table_schemas import PastQuery
+from api.web.event_filter import TYPES
 from api.web.happenings import by_day
 from api.web.page import Page, PageCall, caught_up, language_of, render
 from api.web.people import names_of
@@ -36,7 +37,6 @@ AUDIT, EVENTS = [requires("audit:read")], [requires("events:read")]
 PAGE = 50
 MOST_PEOPLE = 200  # that the filter offers
 SAID = ("q", "actorId", "type", "from", "to")
-NOUNS = ("TableDef", "Workspace", "Company")
 
 router = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -78,7 +78,7 @@ async def show_history(call: PageCall, query: Annotated[CompanyQuery, Query()]) 
     return await render(
         call, "history.html", days=by_day(language, rows[:PAGE]), said=said,
         next=_next(call, keys, bound, "/history", said), is_first=query.cursor is None,
-        people=await _people(call, query.actor_id), kinds=_kinds(),
+        people=await _people(call, query.actor_id), kinds=TYPES,
         workspaces=await all_workspaces(call),
     )  # fmt: skip
 
@@ -113,13 +113,6 @@ async def _people(call: PageCall, chosen: UUID | None) -> Mapping[str, str | Non
     if chosen and str(chosen) not in found:
         found[str(chosen)] = await call.services.directory.name(company_id, chosen)
     return found
-
-
-def _kinds() -> Mapping[str, Sequence[tuple[str, str]]]:
-    """The kinds of events by what they happen to: their types, and their topics."""
-    return {
-        noun: [each for each in TOPICS.items() if each[1].startswith(f"{noun}.")] for noun in NOUNS
-    }
 
 
 @router.get("/tables/{id}/history", dependencies=READ)
