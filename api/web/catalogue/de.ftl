@@ -609,7 +609,6 @@ history-of-table = Verlauf dieser Tabelle
 history-more = Früheres
 history-versions = Versionen
 history-version-of = Version { $version } von { $last }
-history-version-by = Version { $version } vom { $time }, von { $name }.
 history-show-version = Diese Version zeigen
 history-since = Was sich seit Version { $version } geändert hat
 history-is-now = Das ist die jetzige Version.

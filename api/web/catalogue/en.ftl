@@ -609,7 +609,6 @@ history-of-table = History of this table
 history-more = Earlier
 history-versions = Versions
 history-version-of = Version { $version } of { $last }
-history-version-by = Version { $version }, of { $time } by { $name }.
 history-show-version = Show this version
 history-since = What has changed since version { $version }
 history-is-now = This is the present version.
