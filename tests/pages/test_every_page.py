@@ -82,11 +82,11 @@ def offices(page: Page, company: Company) -> Iterator[str]:
     key = company.get("/api/keys")["items"][0]["id"]
     yield from visited(page, (
         "/company", "/keys", "/keys/new", f"/keys/{key}/revoke", f"/keys/{key}/rotate",
-        "/workspaces", "/workspaces/new", f"{rooms}/rename", f"{rooms}/delete", "/history", f"/history/events/{event}",
-        "/history/exports", "/history/checkpoint", "/webhooks", "/webhooks/new", hooks,
-        f"{hooks}/edit", f"{hooks}/rotate", f"{hooks}/delete", f"{hooks}/replay", "/consumers",
-        "/consumers/_new", "/consumers/lager", "/consumers/lager/edit", "/consumers/lager/seek",
-        "/consumers/lager/delete",
+        "/workspaces", "/workspaces/new", f"{rooms}/rename", f"{rooms}/delete", "/history",
+        f"/history/events/{event}", "/history/exports", "/history/checkpoint", "/webhooks",
+        "/webhooks/new", hooks, f"{hooks}/edit", f"{hooks}/rotate", f"{hooks}/delete",
+        f"{hooks}/replay", "/consumers", "/consumers/_new", "/consumers/lager",
+        "/consumers/lager/edit", "/consumers/lager/seek", "/consumers/lager/delete",
     ))  # fmt: skip
 
 
