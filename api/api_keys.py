@@ -77,7 +77,7 @@ async def rotate_key(
     """Make a key in the place of another, which goes on working for a while."""
     ordered = order(call, query, headers)
     made = await call.services.keys.rotate(
-        ordered, id, rotation.overlap_seconds, lambda wanted: _check_scopes(call, wanted)
+        ordered, id, rotation.overlap_seconds, lambda wanted: check_scopes(call, wanted)
     )
     return _made(ordered, made)
 
@@ -107,11 +107,16 @@ def wanted_key(call: Call, new: NewApiKey) -> Wanted:
     """
     scopes = None if new.scopes is None else frozenset[str](new.scopes)
     wanted = Wanted(new.label, new.role, scopes, new.expires_at)
-    _check_scopes(call, wanted)
+    check_scopes(call, wanted)
     return wanted
 
 
-def _check_scopes(call: Call, wanted: Wanted) -> None:
+def check_scopes(call: Call, wanted: Wanted) -> None:
+    """Let nobody hand out more than they have.
+
+    Raises:
+        ApiError: `forbidden`.
+    """
     scopes: Iterable[str] = ROLES[wanted.role] if wanted.role else wanted.scopes or ()
     for scope in sorted(scopes):
         call.caller.check_scope(scope)

@@ -14,13 +14,14 @@ from starlette.responses import Response
 
 from api.directory import PEOPLE
 from api.errors import ApiError
-from api.event_schemas import TOPICS, Types
+from api.event_schemas import Types
 from api.history_items import table_changes
 from api.reading import after
 from api.scopes import requires
 from api.table_defs import READ, TableId
 from api.table_schemas import PastQuery
-from api.web.happenings import by_day
+from api.web.event_filter import TYPES
+from api.web.happenings import by_day, happening
 from api.web.page import Page, PageCall, caught_up, language_of, render
 from api.web.people import names_of
 from api.web.queries import Lenient
@@ -36,7 +37,6 @@ AUDIT, EVENTS = [requires("audit:read")], [requires("events:read")]
 PAGE = 50
 MOST_PEOPLE = 200  # that the filter offers
 SAID = ("q", "actorId", "type", "from", "to")
-NOUNS = ("TableDef", "Workspace", "Company")
 
 router = APIRouter(include_in_schema=False, route_class=Page)
 
@@ -78,7 +78,7 @@ async def show_history(call: PageCall, query: Annotated[CompanyQuery, Query()]) 
     return await render(
         call, "history.html", days=by_day(language, rows[:PAGE]), said=said,
         next=_next(call, keys, bound, "/history", said), is_first=query.cursor is None,
-        people=await _people(call, query.actor_id), kinds=_kinds(),
+        people=await _people(call, query.actor_id), kinds=TYPES,
         workspaces=await all_workspaces(call),
     )  # fmt: skip
 
@@ -113,13 +113,6 @@ async def _people(call: PageCall, chosen: UUID | None) -> Mapping[str, str | Non
     if chosen and str(chosen) not in found:
         found[str(chosen)] = await call.services.directory.name(company_id, chosen)
     return found
-
-
-def _kinds() -> Mapping[str, Sequence[tuple[str, str]]]:
-    """The kinds of events by what they happen to: their types, and their topics."""
-    return {
-        noun: [each for each in TOPICS.items() if each[1].startswith(f"{noun}.")] for noun in NOUNS
-    }
 
 
 @router.get("/tables/{id}/history", dependencies=READ)
@@ -171,9 +164,12 @@ def _next(
     """Where the next page is; `keys`: of the rows, one more than a page has if there are more."""
     if len(keys) <= PAGE:
         return None
-    keyset = Keyset(str(keys[PAGE - 1]), UUID(int=0))
-    cursor = call.services.cursors.sign(keyset, call.caller.actor_id, bound)
+    cursor = call.services.cursors.sign(_keyset(keys[PAGE - 1]), call.caller.actor_id, bound)
     return with_query(path, said, cursor=cursor)
+
+
+def _keyset(key: int) -> Keyset:
+    return Keyset(str(key), UUID(int=0))
 
 
 @router.get("/tables/{id}/differences", dependencies=READ)
@@ -186,11 +182,11 @@ async def show_differences(
     then = await history.at_version(company_id, id, query.version or 1)
     now = await history.at_position(company_id, id, NEWEST)
     table = json.loads(then.json)
-    names = await names_of(call, {table["updatedBy"]})
+    [row, *_] = await history.of_table(company_id, id, "newest", _keyset(then.version + 1), 1)
     return await render(
         call, "differences.html", table=table, version=then.version,
         is_now=then.version == now.version, changes=table_changes(then.state, now.state),
-        by=names.get(table["updatedBy"]), workspaces=await all_workspaces(call),
+        happened=happening(language_of(call), row), workspaces=await all_workspaces(call),
         may_revert="tables:write" in call.caller.scopes and not (then.deleted_at or now.deleted_at),
     )  # fmt: skip
 

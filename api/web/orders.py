@@ -7,6 +7,8 @@ from api.schemas import KeyHeaders, WriteQuery
 from api.web import writes
 from api.web.page import PageCall
 
+OVERLAPS = (0, 3_600, 86_400, 7 * 86_400, 30 * 86_400)  # seconds for which what is replaced goes on
+
 
 def order_of(call: PageCall) -> Order:
     """What a form orders; its field `once` makes it safe to send twice.

@@ -14,7 +14,6 @@ from api.web.page import (
     THEMES,
     OpenPage,
     PageCall,
-    language_of,
     ours,
     plain,
     redirect,
@@ -37,7 +36,7 @@ async def sign_in_form(call: PageCall) -> Response:
     key_id = await services.sessions.use_code(code)
     if key_id is None:
         services.authenticator.note_failure(call.address)
-        return _form(call, "/", str(language_of(call).text("link-used")), 401)
+        return _form(call, "/", "link-used", 401)
     return await _signed_in(call, key_id, "/")
 
 
@@ -51,7 +50,7 @@ async def sign_in(call: PageCall) -> Response:
     except ApiError as error:
         if error.code != "unauthenticated":
             raise
-        return _form(call, target, error.detail, 401)
+        return _form(call, target, "key-wrong", 401)
     return await _signed_in(call, key.id, target)
 
 

@@ -213,11 +213,12 @@ async def _then(call: PageCall, id: UUID, query: PastQuery) -> Response:
     else:
         row = await history.at_version(company_id, id, query.version or 1)
     table = json.loads(row.json)
-    exists = await call.services.tables.several(company_id, [id])
+    now = (await call.services.tables.several(company_id, [id])).get(id)
     names = await names_of(call, {table["createdBy"], table["updatedBy"]})
     return await render(
         call, "table.html", table=table, fields=Fields.of(table), version=row.version, past=row,
         problem=None, errors={}, clashes=(), by=(), workspaces=await all_workspaces(call),
         names=names, icons=ICONS, colors=COLORS, views=VIEWS, may_write=False,
-        may_revert="tables:write" in call.caller.scopes and exists and not row.deleted_at,
+        may_revert="tables:write" in call.caller.scopes and now and not row.deleted_at,
+        last=now and json.loads(now.json)["version"],
     )  # fmt: skip

@@ -11,6 +11,7 @@ from lucide import IconDoesNotExist
 from lucide.jinja import lucide
 from markupsafe import Markup, escape
 
+from api.event_schemas import TOPICS
 from api.web.static_files import address
 
 MOST_ICONS = 2_000
@@ -33,7 +34,7 @@ def environment() -> Environment:
     made.globals |= {
         "address": address, "icon": icon, "has_icon": has_icon, "readable_on": readable_on,
         "is_color": is_color, "symbols": symbols, "drawn": drawn,
-        "with_query": with_query, "emphasised": emphasised,
+        "with_query": with_query, "emphasised": emphasised, "kind_of": kind_of,
     }  # fmt: skip
     return made
 
@@ -96,6 +97,11 @@ def with_query(path: str, query: Mapping[str, Any], **changes: Any) -> str:
     """An address with these parameters but for what changes; None and empty ones are left out."""
     parameters = {name: value for name, value in {**query, **changes}.items() if value}
     return f"{path}?{urlencode(parameters)}" if parameters else path
+
+
+def kind_of(type: str) -> str:
+    """The id of the text that says of which kind events of a type are."""
+    return f"kind-{TOPICS[type].replace('.', '-')}"
 
 
 def emphasised(sentence: str) -> Markup:

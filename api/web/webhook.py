@@ -19,7 +19,7 @@ from api.tenancy_schemas import CursorQuery
 from api.web import webhook_form, writes
 from api.web.due import due
 from api.web.event_filter import number, things
-from api.web.orders import order_of
+from api.web.orders import OVERLAPS, order_of
 from api.web.page import Page, PageCall, invalid_fields, redirect, render
 from api.web.webhooks import show_secret, state
 from api.webhook_deliveries import DeliveryId, send_one_again, send_range_again, send_test, sent_to
@@ -30,7 +30,6 @@ from application.webhooks import endpoints
 
 PAGE = 50
 MOST_WAITING = 50
-OVERLAPS = (0, 3_600, 86_400, 7 * 86_400, 30 * 86_400)  # seconds
 
 router = APIRouter(include_in_schema=False, route_class=Page)
 

@@ -1,5 +1,6 @@
 """The pages of API keys, as a browser gets them: a key is shown once, and nowhere else."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from httpx import AsyncClient
 
+from api.auth import RECHECK
 from api.scopes import COOKIE
 from tests.api.conftest import Service
 from tests.api.tenants import key_id, new_key
@@ -63,6 +65,8 @@ async def test_a_key_works_until_its_last_day_is_over_where_its_maker_is(
         ({"label": "x" * 256}, 'id="label-error"'),
         ({"role": ""}, 'id="role-error"'),
         ({"role": "platform"}, 'id="role-error"'),
+        ({"role": "scopes"}, 'id="scopes-error"'),
+        ({"role": "scopes", "scope": "nonsense"}, "/scopes/0"),
         ({"expires": "2020-01-01"}, "This is over already."),
         ({"expires": "soon"}, "This is no date."),
         ({"expires": "9999-12-31"}, "This is no date."),
@@ -85,9 +89,54 @@ async def test_nobody_hands_out_more_than_they_have(service: Service, client: As
     browser = await as_whoever_has(service, made["key"])
     form = (await browser.get("/keys/new")).text
     radios = re.findall(r'name="role" value="(\w+)" required( disabled)?', form)
-    assert [role for role, disabled in radios if not disabled] == ["viewer"]
-    answer = await send(browser, "/keys/new", label="A", role="admin")
-    assert (answer.status_code, 'data-problem="forbidden"' in answer.text) == (403, True)
+    assert [role for role, disabled in radios if not disabled] == ["viewer", "scopes"]
+    boxes = re.findall(r'name="scope" value="([a-z:]+)"( disabled)?', form)
+    assert [scope for scope, disabled in boxes if not disabled] == ["tables:read", "keys:write"]
+    more = await new_key(client, "editor", label="More")
+    await new_key(client, "viewer", label="Less")
+    assert re.findall("Replace (More|Less|admin)", (await browser.get("/keys")).text) == ["Less"]
+    for answer in (
+        await send(browser, "/keys/new", label="A", role="admin"),
+        await send(browser, "/keys/new", label="A", role="scopes", scope="events:read"),
+        await send(browser, f"/keys/{more['id']}/rotate", overlap="0"),
+    ):
+        assert (answer.status_code, 'data-problem="forbidden"' in answer.text) == (403, True)
+
+
+async def test_a_key_of_single_rights(client: AsyncClient, admin: AsyncClient) -> None:
+    form = {"label": "Copy", "role": "scopes", "scope": ["tables:read", "events:read"]}
+    answer = await send(admin, "/keys/new", **form)
+    assert answer.status_code == 201
+    key = (await client.get("/api/keys")).json()["items"][-1]
+    assert (key["role"], key["scopes"]) == (None, ["events:read", "tables:read"])
+
+
+async def test_a_key_is_replaced_and_the_former_goes_on_as_long_as_was_said(
+    service: Service, client: AsyncClient, admin: AsyncClient
+) -> None:
+    for overlap, said, status in (
+        ("86400", "The former one works until", 200),
+        ("0", "The former one works no more.", 401),
+    ):
+        old = await new_key(client, "editor", label=f"Import {overlap}")
+        address, label = f"/keys/{old['id']}/rotate", old["label"]
+        assert f"Replace “{label}” by a new key?" in (await admin.get(address)).text
+        answer = await send(admin, address, overlap=overlap, once=f"once-{overlap}")
+        assert answer.status_code == 201
+        assert said in answer.text
+        [token] = TOKEN.findall(answer.text)
+        again = await send(admin, address, overlap=overlap, once=f"once-{overlap}")
+        assert not TOKEN.search(again.text)
+        await asyncio.sleep(RECHECK + 0.05)
+        for each, expected in ((token, 200), (old["key"], status)):
+            async with service.with_token(each) as caller:
+                assert (await caller.get("/api/me")).status_code == expected
+        labels = [each["label"] for each in (await client.get("/api/keys")).json()["items"]]
+        assert labels.count(label) == 2
+    ended = await send(admin, f"/keys/{old['id']}/rotate", overlap="0")
+    assert (ended.status_code, "This key works no more" in ended.text) == (409, True)
+    wrong = await send(admin, f"/keys/{old['id']}/rotate", overlap="-1")
+    assert wrong.status_code == 422
 
 
 async def test_a_key_is_revoked_after_a_question(
@@ -125,13 +174,15 @@ async def test_the_keys_are_the_admins_business_alone(
     made = await new_key(client)
     stranger = await as_whoever_has(service, service.tokens[service.theirs, "admin"])
     assert made["id"] not in (await stranger.get("/keys")).text
-    assert (await stranger.get(f"/keys/{made['id']}/revoke")).status_code == 404
-    assert (await send(stranger, f"/keys/{made['id']}/revoke")).status_code == 404
+    for address in (f"/keys/{made['id']}/revoke", f"/keys/{made['id']}/rotate"):
+        assert (await stranger.get(address)).status_code == 404
+        assert (await send(stranger, address, overlap="0")).status_code == 404
     for role in ("viewer", "editor", "integrator", "auditor"):
         browser = await signed_in(service, role)
-        for address in ("/keys", "/keys/new", f"/keys/{made['id']}/revoke"):
+        one = f"/keys/{made['id']}"
+        for address in ("/keys", "/keys/new", f"{one}/revoke", f"{one}/rotate"):
             assert (await browser.get(address)).status_code == 403
-        for address in ("/keys/new", f"/keys/{made['id']}/revoke"):
+        for address in ("/keys/new", f"{one}/revoke", f"{one}/rotate"):
             answer = await send(browser, address, label="A", role="viewer")
             assert answer.status_code == 403
 
@@ -141,7 +192,8 @@ async def test_no_form_of_keys_is_sent_without_its_token(
 ) -> None:
     made = await new_key(client)
     before = (await client.get("/api/keys")).json()["items"]
-    for address in ("/keys/new", f"/keys/{made['id']}/revoke"):
+    one = f"/keys/{made['id']}"
+    for address in ("/keys/new", f"{one}/revoke", f"{one}/rotate"):
         answer = await send(admin, address, csrf="x", label="A", role="viewer")
         assert (answer.status_code, 'data-problem="csrf"' in answer.text) == (403, True)
     after = (await client.get("/api/keys")).json()["items"]

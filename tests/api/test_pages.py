@@ -78,6 +78,13 @@ async def test_whoever_is_not_signed_in_may_do_so_and_goes_on(
     key = service.tokens[service.ours, "admin"]
     answer = await anyone.post("/sign-in", data={"key": key, "next": field(form, "next")})
     assert answer.headers["location"] == "/tables/new"
+    for wrong in ("", "x", f"{key[:-1]}x"):
+        answer = await anyone.post(
+            "/sign-in", data={"key": wrong, "next": "/keys"}, headers={"Accept-Language": "de"}
+        )
+        assert (answer.status_code, field(answer, "next")) == (401, "/keys")
+        assert 'aria-invalid="true" aria-describedby="key-error key-help"' in answer.text
+        assert "Dieser Schlüssel ist unbekannt" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,10 @@ async def test_everything_wrong_stands_beside_its_field(service: Service) -> Non
     assert main(answer).count('aria-invalid="true"') == 3
     for kept in ('value="Kept"', 'value="ftp://x&lt;b&gt;"', f'value="{RENAMED}" checked'):
         assert kept in main(answer)
+    for none in ("", " "):
+        answer = await admin.send("/webhooks/new", url=NOWHERE, start="position", position=none)
+        assert answer.status_code == 422
+        assert 'id="start-error"' in main(answer)
     assert await service.kept() == before
 
 
@@ -193,7 +197,7 @@ async def test_deliveries_are_shown_with_their_answers_as_text(
         await create(client, name="<b>Orders</b>")
         await send(id)
         page = main(await admin.get(f"/webhooks/{id}"))
-        assert "table-def.created" in page
+        assert "Table created" in page
         assert "answered 500" in page
         assert "well" in page
         assert "<b>" not in page
@@ -286,3 +290,4 @@ async def test_the_pages_speak_german(service: Service) -> None:
         answer = await admin.get(path, **{"Accept-Language": "de"})
         assert '<html lang="de"' in answer.text
         assert answer.status_code == 200
+        assert ("Tabelle umbenannt" in answer.text) == (path == "/webhooks/new")

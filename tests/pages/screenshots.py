@@ -4,14 +4,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.journeys.processes import Serve
+from tests.pages.programs import connected, receiving
+
+Scenes = Callable[[Page], Iterator[str]]
 
 FOLDER = Path(__file__).parents[2] / "build" / "screenshots"
+EMPTY = {"webhooks-empty": "/webhooks", "consumers-empty": "/consumers"}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+OPEN = "dialog[open], details.menu[open], [data-save]:not([hidden])"
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 TABLES = (
     ("Invoices", "receipt", "#0d9488", "What we sent, and what was paid.", "Sales"),
@@ -40,16 +46,18 @@ def main() -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        with Serve(Path(folder) / "data", "--demo") as service:
+        data, own = Path(folder) / "data", {"webhook_private_addresses": True}
+        with Serve(data, "--demo", **own) as service, receiving() as address:
+            signed_in = visit(browser, service)
+            take(browser, service, signed_in, lambda page: visited(page, EMPTY))
             with service.client() as client:
                 ids = filled(client)
-            signed_in = visit(browser, service)
-            for theme in ("light", "dark"):
-                take(browser, service, signed_in, theme, ids)
+                ids |= connected(client, address, ids["table"])
+            take(browser, service, signed_in, lambda page: scenes(page, ids))
         browser.close()
 
 
-def filled(client: httpx.Client) -> Mapping[str, str]:
+def filled(client: httpx.Client) -> dict[str, str]:
     """The tables of a company after some weeks; their ids by what they are good for."""
     workspaces = {each["name"]: each["id"] for each in got(client, "/api/workspaces")["items"]}
     for name, icon, color, description, workspace in TABLES:
@@ -66,7 +74,8 @@ def filled(client: httpx.Client) -> Mapping[str, str]:
     for name in ("Offers", "Spare parts"):
         done(client.delete(f"/api/tables/{ids[name]}"))
     done(client.post("/api/tables", json={"name": "Complaints", "icon": "megaphone"}))
-    return {"table": ids["Customers"], "gone": ids["Offers"], "then": then}
+    event = got(client, "/api/events?limit=1")[0]["id"]
+    return {"table": ids["Customers"], "gone": ids["Offers"], "then": then, "event": event}
 
 
 def got(client: httpx.Client, path: str) -> Any:
@@ -92,19 +101,24 @@ def visit(browser: Browser, service: Serve) -> Any:
     return state
 
 
-def take(
-    browser: Browser, service: Serve, signed_in: Any, theme: Any, ids: Mapping[str, str]
-) -> None:
-    """All pictures in one theme."""
-    context = browser.new_context(
-        base_url=service.address, storage_state=signed_in, color_scheme=theme, viewport=WIDE,
-        reduced_motion="reduce",
-    )  # fmt: skip
-    page = context.new_page()
-    for name in scenes(page, ids):
-        opened = page.locator("dialog[open], details.menu[open], [data-save]:not([hidden])").count()
-        page.screenshot(path=FOLDER / f"{name}-{theme}.png", full_page=not opened)
-    context.close()
+def take(browser: Browser, service: Serve, signed_in: Any, shown: Scenes) -> None:
+    """A picture of each scene in both themes."""
+    for theme in THEMES:
+        context = browser.new_context(
+            base_url=service.address, storage_state=signed_in, color_scheme=theme, viewport=WIDE,
+            reduced_motion="reduce",
+        )  # fmt: skip
+        page = context.new_page()
+        for name in shown(page):
+            opened = page.locator(OPEN).count()
+            page.screenshot(path=FOLDER / f"{name}-{theme}.png", full_page=not opened)
+        context.close()
+
+
+def visited(page: Page, pages: Mapping[str, str]) -> Iterator[str]:
+    for name, address in pages.items():
+        page.goto(address)
+        yield name
 
 
 def scenes(page: Page, ids: Mapping[str, str]) -> Iterator[str]:
@@ -117,18 +131,23 @@ def scenes(page: Page, ids: Mapping[str, str]) -> Iterator[str]:
         "table-deleted": f"/tables/{ids['gone']}", "restore-version": f"{at}/revert?version=1",
         "purge": f"/tables/{ids['gone']}/purge", "new-table": "/tables/new",
         "history": "/history", "table-history": f"{at}/history", "workspaces": "/workspaces",
-        "keys": "/keys", "webhooks": "/webhooks", "consumers": "/consumers",
+        "keys": "/keys", "new-key": "/keys/new", "webhooks": "/webhooks",
+        "webhook": f"/webhooks/{ids['taken']}", "webhook-refused": f"/webhooks/{ids['refused']}",
+        "new-webhook": "/webhooks/new", "consumers": "/consumers",
+        "consumer": "/consumers/warehouse-copy", "seek": "/consumers/warehouse-copy/seek",
+        "company": "/company", "event": f"/history/events/{ids['event']}",
         "problem": "/tables/01a00000-0000-7000-8000-000000000000",
     }  # fmt: skip
-    for name, address in pages.items():
-        page.goto(address)
-        yield name
+    yield from visited(page, pages)
     for name, act in OPENED.items():
         page.goto(at if name in ("review", "clash", "unsaved") else "/")
         act(page)
         yield name
     page.set_viewport_size(NARROW)
-    for name in ("list", "cards", "table", "then", "new-table"):
+    for name in (
+        "list", "cards", "table", "then", "new-table", "history", "table-history", "keys",
+        "webhooks", "webhook-refused", "consumers", "consumer",
+    ):  # fmt: skip
         page.goto(pages[name])
         yield f"{name}-360"
     page.set_viewport_size(WIDE)

@@ -81,12 +81,12 @@ def offices(page: Page, company: Company) -> Iterator[str]:
     event = company.get("/api/events", limit="1")[0]["id"]
     key = company.get("/api/keys")["items"][0]["id"]
     yield from visited(page, (
-        "/company", "/keys", "/keys/new", f"/keys/{key}/revoke", "/workspaces", "/workspaces/new",
-        f"{rooms}/rename", f"{rooms}/delete", "/history", f"/history/events/{event}",
-        "/history/exports", "/history/checkpoint", "/webhooks", "/webhooks/new", hooks,
-        f"{hooks}/edit", f"{hooks}/rotate", f"{hooks}/delete", f"{hooks}/replay", "/consumers",
-        "/consumers/_new", "/consumers/lager", "/consumers/lager/edit", "/consumers/lager/seek",
-        "/consumers/lager/delete",
+        "/company", "/keys", "/keys/new", f"/keys/{key}/revoke", f"/keys/{key}/rotate",
+        "/workspaces", "/workspaces/new", f"{rooms}/rename", f"{rooms}/delete", "/history",
+        f"/history/events/{event}", "/history/exports", "/history/checkpoint", "/webhooks",
+        "/webhooks/new", hooks, f"{hooks}/edit", f"{hooks}/rotate", f"{hooks}/delete",
+        f"{hooks}/replay", "/consumers", "/consumers/_new", "/consumers/lager",
+        "/consumers/lager/edit", "/consumers/lager/seek", "/consumers/lager/delete",
     ))  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The first visit: from the printed link to the first table."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.pages.people import Company, follow
@@ -12,6 +14,28 @@ def test_the_printed_link_signs_in_to_the_demo(company: Company) -> None:
     expect(page.get_by_role("link", name="Customers")).to_be_visible()
     page.goto("/tables/00000000-0000-0000-0000-000000000000")
     expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+
+
+def test_a_key_can_be_looked_at_before_it_is_sent(company: Company) -> None:
+    company.watch.expected += ("a status of 401 ",)
+    page = company.nobody()
+    page.goto("/sign-in")
+    key, show = page.get_by_label("API key"), page.get_by_role("button", name="Show the key")
+    expect(key).to_be_focused()
+    page.keyboard.type("dtk_typed")
+    expect(key).to_have_attribute("type", "password")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(show).to_have_attribute("aria-pressed", "true")
+    expect(key).to_have_attribute("type", "text")
+    key.press("Enter")
+    expect(key).to_have_attribute("aria-invalid", "true")
+    expect(key).to_have_accessible_description(re.compile("^This key is unknown"))
+    expect(key).to_be_focused()
+    expect(key).to_have_attribute("type", "password")
+    key.fill(str(company.installation.key(company.id, "viewer", "Ada")))
+    key.press("Enter")
+    expect(page.get_by_role("heading", name="No tables yet")).to_be_visible()
 
 
 def test_from_nothing_to_a_first_table_and_the_next(company: Company) -> None:

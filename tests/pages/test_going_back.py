@@ -1,5 +1,7 @@
 """What was done is undone, looked at as it was, and put back; and ended for ever, if wanted."""
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.pages.people import Company, follow
@@ -96,9 +98,23 @@ def test_version_3_is_restored(company: Company) -> None:
     for name in ("Two", "Three", "Four"):
         company.change(table, name=name)
     page = company.person()
-    page.goto(f"/tables/{table['id']}?version=3")
+    page.goto(f"/tables/{table['id']}/history")
+    slider = page.get_by_role("slider", name="Versions")
+    expect(slider).to_have_attribute(
+        "aria-valuetext", re.compile("^Version 4 of 4, Importer .*Four")
+    )
+    assert slider.evaluate("each => each.list.options.length") == 4
+    slider.press("ArrowLeft")
+    expect(page.get_by_text("Importer renamed Two to Three")).to_have_count(2)
+    expect(page.get_by_role("heading", name="What has changed since version 3")).to_be_visible()
+    follow(page.locator("[data-difference]").get_by_role("link", name="Show this version"))
+    expect(slider).to_have_value("3")
+    slider.press("ArrowLeft")
+    expect(page.get_by_text("Importer renamed One to Two")).to_be_visible()
+    slider.press("ArrowRight")
+    expect(page.get_by_text("Importer renamed Two to Three")).to_be_visible()
     expect(page.get_by_text("Version 3, of")).to_be_visible()
-    page.get_by_role("link", name="Restore this version").click()
+    page.locator(".then").get_by_role("link", name="Restore this version").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("row", name="Name")).to_contain_text("Four")
     expect(dialog.get_by_role("row", name="Name")).to_contain_text("Three")

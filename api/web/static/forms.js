@@ -83,12 +83,15 @@ document.addEventListener("click", async event => {
   openLink(link)
 })
 
+// Labels find their fields by ids: a panel whose ids the page has as well is a page of its own.
+const isThere = panel => [...panel.querySelectorAll("[id]")].some(({ id }) => document.querySelector(`main #${CSS.escape(id)}`))
+
 /** Open the panel of the page behind a link as a dialog. */
 export async function openLink(link) {
   const { page, signedOut, problem } = await fetchPage(link.href).catch(() => ({}))
   const panel = page?.querySelector("[data-panel]")
   if (!page) notice(text("not-sent"))
-  else if (signedOut || problem || !panel || who(page) !== who(document)) location.assign(link.href)
+  else if (signedOut || problem || !panel || isThere(panel) || who(page) !== who(document)) location.assign(link.href)
   else await open(page, panel)
 }
 

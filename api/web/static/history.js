@@ -1,5 +1,5 @@
 // The history: longer on demand, as new as the service is, and a slider through the versions.
-import { fetchPage, onPage, show } from "./shown.js"
+import { onPage, reachPage, show } from "./shown.js"
 
 const PAUSE = 150, PERIOD = 1_000 // milliseconds after the slider moved; between looks at an export
 let waiting, looking, asked = 0
@@ -17,27 +17,39 @@ export function begin(part) {
 function slider(part) {
   const form = part.querySelector("[data-versions]")
   if (!form) return
-  const { version } = form.elements, said = form.querySelector("output")
-  const say = () => {
-    said.textContent = said.dataset.said.replace("{version}", version.value)
-    version.setAttribute("aria-valuetext", said.textContent)
-  }
-  said.hidden = false
-  for (const help of form.parentElement.querySelectorAll("[data-difference] .help")) help.hidden = false
+  const { version } = form.elements
+  for (const each of form.parentElement.querySelectorAll("output, [data-told], [data-difference] .help")) each.hidden = false
   form.querySelector("button").hidden = true // what is compared has one of its own
-  say()
+  tell(form, happened(version.value))
   version.oninput = () => {
-    say()
+    tell(form, happened(version.value))
     clearTimeout(waiting)
     waiting = setTimeout(() => compare(form), PAUSE)
   }
 }
 
+/** Say which version is under the thumb, and what happened at it. */
+function tell(form, told) {
+  const { version } = form.elements, said = form.querySelector("output"), line = form.querySelector("[data-told]")
+  said.textContent = said.dataset.said.replace("{version}", version.value)
+  line.replaceChildren(...told)
+  version.setAttribute("aria-valuetext", [said, line].map(each => each.textContent).filter(each => each).join(", "))
+}
+
+/** What happened at a version, if that part of the history is shown. */
+function happened(version) {
+  const row = document.querySelector(`[data-history] [data-version="${version}"] summary`)
+  return row ? [...row.querySelector(".what").cloneNode(true).childNodes, " · ", row.querySelector("time").title] : []
+}
+
 async function compare(form) {
   const number = ++asked
-  const { page, problem } = await fetchPage(`${form.dataset.differences}?version=${form.elements.version.value}`)
-  const panel = page.querySelector("[data-panel]")
+  const { page, problem } = await reachPage(`${form.dataset.differences}?version=${form.elements.version.value}`)
+  const panel = page?.querySelector("[data-panel]")
   if (number !== asked || problem || !panel) return // it moved on since
+  const told = panel.querySelector("[data-told]")
+  tell(form, told.childNodes)
+  told.remove()
   form.parentElement.querySelector("[data-difference]").replaceChildren(document.adoptNode(panel))
 }
 
@@ -47,7 +59,8 @@ document.addEventListener("click", async event => {
   const more = event.target.closest("[data-more]"), list = document.querySelector("[data-history]")
   if (!more || !list || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return
   event.preventDefault()
-  const { page, problem, signedOut } = await fetchPage(more.href)
+  const { page, problem, signedOut } = await reachPage(more.href)
+  if (!page) return
   if (problem || signedOut) return location.assign(more.href)
   const added = [...page.querySelectorAll("[data-day]")].flatMap(day => merge(list, day, "append"))
   const next = page.querySelector("[data-more]")
@@ -59,8 +72,8 @@ document.addEventListener("click", async event => {
 document.addEventListener("changed", async event => {
   const list = document.querySelector("[data-history][data-first]"), table = list?.dataset.history
   if (!list || (table && !(event.detail ?? []).some(each => each.tableId === table))) return
-  const { page, at, problem, signedOut } = await fetchPage(location.href)
-  if (problem || signedOut || !list.isConnected) return
+  const { page, at, problem, signedOut } = await reachPage(location.href)
+  if (!page || problem || signedOut || !list.isConnected) return
   if (!document.querySelector(".then") !== !page.querySelector(".then")) return show(page, at, "leave") // deleted, or restored
   const arrived = [...page.querySelectorAll("[data-day]")].reverse().flatMap(day => merge(list, day, "prepend"))
   for (const each of arrived) each.classList.add("arrived")
@@ -77,6 +90,7 @@ function newer(page) {
   version.max = fresh.elements.version.max
   if (atEnd) version.value = version.max
   form.querySelector("output").dataset.said = fresh.querySelector("output").dataset.said
+  form.querySelector("datalist").replaceWith(document.adoptNode(fresh.querySelector("datalist")))
   form.parentElement.hidden = fresh.parentElement.hidden
   slider(document.querySelector("main"))
   if (form.parentElement.querySelector("[data-panel]")) compare(form)
@@ -107,8 +121,8 @@ function watch() {
 async function look() {
   const list = document.querySelector("[data-unfinished]")
   if (!list) return
-  const { page, problem, signedOut } = await fetchPage("/history/exports").catch(() => ({ problem: true }))
-  const fresh = !problem && !signedOut && page.querySelector("[data-exports]")
+  const { page, problem, signedOut } = await reachPage("/history/exports")
+  const fresh = page && !problem && !signedOut && page.querySelector("[data-exports]")
   if (fresh && list.isConnected && !list.contains(document.activeElement)) list.replaceWith(document.adoptNode(fresh))
   watch()
 }

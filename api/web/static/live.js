@@ -3,6 +3,8 @@ import { notice, retract, text } from "./notices.js"
 
 const PAUSE = 80, PATIENCE = 2_500 // milliseconds: to gather what comes together; to reconnect
 let source, last = "", gathering, offline, pending = []
+const said = () => document.querySelector('#notices [data-name="offline"]')
+const away = stay => notice(text("offline"), { name: "offline", stay })
 
 function connect() {
   const address = document.body.dataset.live
@@ -15,7 +17,7 @@ function connect() {
     gathering ??= setTimeout(tell, PAUSE)
   }
   source.onerror = () => {
-    offline ??= setTimeout(() => notice(text("offline"), { name: "offline", stay: true }), PATIENCE)
+    offline ??= setTimeout(() => away(true), PATIENCE)
     if (source.readyState === EventSource.CLOSED) { // refused, for example while it starts anew
       source = undefined
       setTimeout(connect, PATIENCE)
@@ -26,7 +28,7 @@ function connect() {
 function back() {
   clearTimeout(offline)
   offline = undefined
-  if (!document.querySelector('#notices [data-name="offline"]')) return
+  if (!said()) return
   retract("offline")
   notice(text("online"))
 }
@@ -48,8 +50,10 @@ document.addEventListener("visibilitychange", () => {
 window.addEventListener("offline", () => {
   source?.close()
   source = undefined
-  notice(text("offline"), { name: "offline", stay: true })
+  away(true)
 })
+// Something else could not be fetched, and the stream may not know why.
+document.addEventListener("unreachable", () => { if (!said()) away(false) })
 window.addEventListener("online", connect)
 window.addEventListener("pagehide", () => source?.close())
 connect()

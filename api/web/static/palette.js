@@ -1,9 +1,13 @@
-// Ctrl K: go to a table or a page by typing a part of its name.
+// Ctrl K: go to a table or a page, or do something, by typing a part of its name.
+import { openLink } from "./forms.js"
 import { onPage } from "./shown.js"
 
 const PAUSE = 120, MOST = 8 // milliseconds after a key; tables that are offered
+const PAGES = ".side nav a, .person .menu-items > a"
+const ACTIONS = "#palette-actions a, .person .menu-items button:not([aria-pressed=true])"
 const box = () => document.querySelector("#palette")
-const list = () => box().querySelector("ul")
+const input = () => box().querySelector("input")
+const options = () => [...box().querySelectorAll("[role=option]")]
 let waiting, asked = 0
 
 onPage(() => {
@@ -21,62 +25,70 @@ document.addEventListener("keydown", event => {
 })
 
 function open() {
-  const input = box().querySelector("input")
-  input.value = ""
-  input.oninput = () => { clearTimeout(waiting); waiting = setTimeout(() => offer(input.value), PAUSE) }
-  input.onkeydown = move
+  input().value = ""
+  input().oninput = () => { clearTimeout(waiting); waiting = setTimeout(offer, PAUSE) }
+  input().onkeydown = move
   box().onclick = event => { if (event.target === box()) box().close() }
   box().showModal()
-  offer("")
+  offer()
 }
 
-function pages(wanted) {
-  const links = [...document.querySelectorAll(".side nav a, [data-key=c]")]
-  return links.map(link => ({ name: link.textContent.trim(), href: link.getAttribute("href"), note: "" }))
-    .filter(each => each.name.toLowerCase().includes(wanted.toLowerCase()))
+async function offer() {
+  const number = ++asked, wanted = input().value.trim()
+  const tables = await named(wanted)
+  if (number !== asked) return // another key came since
+  const groups = { tables, pages: present(PAGES, wanted), actions: present(ACTIONS, wanted) }
+  for (const [name, found] of Object.entries(groups)) {
+    const group = box().querySelector(`[data-group=${name}]`)
+    group.hidden = !found.length
+    group.replaceChildren(group.firstElementChild, ...found.map((each, at) => option(each, `palette-${name}-${at}`)))
+  }
+  const first = options()[0], none = box().querySelector("[role=status]")
+  input().ariaExpanded = String(Boolean(first))
+  none.textContent = first ? "" : none.dataset.none
+  select(first)
 }
 
-async function offer(wanted) {
-  const number = ++asked
-  const query = new URLSearchParams({ limit: MOST, sort: "-updatedAt", ...(wanted.trim() && { q: wanted.trim() }) })
+async function named(wanted) {
+  const query = new URLSearchParams({ limit: MOST, sort: "-updatedAt", ...(wanted && { q: wanted }) })
   const response = await fetch(`/api/tables?${query}`).catch(() => undefined)
   const tables = response?.ok ? (await response.json()).items : []
-  if (number !== asked) return // another key came since
-  const found = [...tables.map(table => ({ name: table.name, href: `/tables/${table.id}`, note: table.slug })), ...pages(wanted)]
-  list().replaceChildren(...found.map(item))
-  if (!found.length) {
-    const none = document.createElement("li")
-    none.textContent = box().dataset.none
-    list().append(none)
-  }
-  select(list().querySelector("[role=option]"))
+  const icon = document.querySelector('.side nav a[href="/"] svg')
+  return tables.map(({ id, name, slug }) => ({ name, note: slug, icon, act: () => location.assign(`/tables/${id}`) }))
 }
 
-function item({ name, href, note }, number) {
-  const element = document.createElement("li"), small = document.createElement("small")
-  element.id = `palette-${number}`
-  element.role = "option"
-  element.dataset.href = href
-  element.append(name)
+/** What every page has links and buttons for. */
+function present(selector, wanted) {
+  const found = [...document.querySelectorAll(selector)].map(each => ({
+    name: [each.closest("[role=group]")?.previousElementSibling, each].map(part => part?.textContent.trim()).filter(part => part).join(": "),
+    icon: each.querySelector("svg"),
+    act: () => ("dialog" in each.dataset ? openLink(each) : each.click()),
+  }))
+  return found.filter(each => each.name.toLowerCase().includes(wanted.toLowerCase()))
+}
+
+function option({ name, note = "", icon, act }, id) {
+  const element = document.createElement("li"), said = document.createElement("span"), small = document.createElement("small")
+  Object.assign(element, { id, role: "option", ariaSelected: "false" })
+  said.textContent = name
   small.textContent = note
-  element.append(small)
-  element.onclick = () => location.assign(href)
+  element.append(icon?.cloneNode(true) ?? "", said, small)
+  element.onclick = () => { box().close(); act() }
   return element
 }
 
 function select(element) {
-  for (const each of list().querySelectorAll("[aria-selected=true]")) each.ariaSelected = "false"
-  if (!element) return
-  element.ariaSelected = "true"
-  element.scrollIntoView({ block: "nearest" })
-  box().querySelector("input").setAttribute("aria-activedescendant", element.id)
+  for (const each of options()) each.ariaSelected = String(each === element)
+  element?.scrollIntoView({ block: "nearest" })
+  if (element) input().setAttribute("aria-activedescendant", element.id)
+  else input().removeAttribute("aria-activedescendant")
 }
 
 function move(event) {
-  const selected = list().querySelector("[aria-selected=true]")
-  if (event.key === "ArrowDown") select(selected?.nextElementSibling ?? selected)
-  else if (event.key === "ArrowUp") select(selected?.previousElementSibling ?? selected)
-  else if (event.key === "Enter" && selected) location.assign(selected.dataset.href)
+  const all = options(), at = all.findIndex(each => each.ariaSelected === "true")
+  if (event.key === "ArrowDown") select(all[Math.min(at + 1, all.length - 1)])
+  else if (event.key === "ArrowUp") select(all[Math.max(at - 1, 0)])
+  else if (event.key === "Enter") all[at]?.click()
   else return
   event.preventDefault()
 }

@@ -20,6 +20,21 @@ export async function fetchPage(url, options = {}) {
   }
 }
 
+/** Fetch a page; nothing, and a word about it, while the network is away. */
+export async function reachPage(url) {
+  try {
+    return await fetchPage(url)
+  } catch (error) {
+    return away(error)
+  }
+}
+
+function away(error) {
+  if (!(error instanceof TypeError)) throw error
+  document.dispatchEvent(new CustomEvent("unreachable"))
+  return {}
+}
+
 async function read(response) {
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
   const at = new URL(response.url)
@@ -55,10 +70,11 @@ export function showNotices(page) {
   if (notices.length) document.querySelector("#notices").replaceChildren(...notices)
 }
 
-/** Go to a page without reloading. */
+/** Go to a page without reloading; whether it could be reached. */
 export async function visit(url, history = "push") {
-  const { page, at } = await fetchPage(url)
-  await show(page, at, history)
+  const { page, at } = await reachPage(url)
+  if (page) await show(page, at, history)
+  return Boolean(page)
 }
 
 function swap(selector, page) {
@@ -66,7 +82,11 @@ function swap(selector, page) {
   if (old && fresh) old.replaceWith(document.adoptNode(fresh))
 }
 
-window.addEventListener("popstate", () => visit(location.href, "leave"))
+// Back and forward; without a network, once it is there again.
+async function follow() {
+  if (!await visit(location.href, "leave")) window.addEventListener("online", follow, { once: true })
+}
+window.addEventListener("popstate", follow)
 
 // The way to the content is no page of its own, which going back would fetch.
 document.addEventListener("click", event => {

@@ -1,7 +1,7 @@
 // The form of a table: a slug that follows the name, a preview, and how much is not saved yet.
 import { draft } from "./draft.js"
 import { notice, text } from "./notices.js"
-import { fetchPage, onPage, show, visit } from "./shown.js"
+import { onPage, reachPage, show, visit } from "./shown.js"
 
 const PAUSE = 200 // milliseconds after a key
 const SLUG = /^[a-z0-9]+(-[a-z0-9]+)*$/
@@ -174,10 +174,10 @@ function unsaved(form) {
   form.addEventListener("change", shown)
   form.addEventListener("sent", () => { sent = true })
   document.addEventListener("sent", event => { if (event.target.action === form.action) sent = true })
-  bar.querySelector("[data-discard]").onclick = event => {
+  bar.querySelector("[data-discard]").onclick = async event => {
     event.preventDefault()
     sent = true
-    visit(form.getAttribute("action"), "replace")
+    sent = await visit(form.getAttribute("action"), "replace")
   }
   window.onbeforeunload = event => {
     if (form.isConnected && !sent && form.unsaved()) event.preventDefault()
@@ -206,7 +206,7 @@ document.addEventListener("changed", async event => {
   const form = document.querySelector("main [data-table-form][data-id]")
   const isNew = each => each.tableId === form.dataset.id && each.version > form.elements.version.value
   if (!form || !event.detail?.some(isNew) || document.querySelector("main .then, dialog[open]")) return
-  const fetched = form.unsaved?.() ? {} : await fetchPage(location.href).catch(() => ({}))
+  const fetched = form.unsaved?.() ? {} : await reachPage(location.href)
   if (!form.isConnected || fetched.problem || fetched.signedOut) return
   if (form.unsaved?.()) notice(text("changed-meanwhile"), { name: "live", stay: true }) // also what was typed meanwhile
   else if (fetched.page) show(fetched.page, fetched.at, "leave")
