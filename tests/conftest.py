@@ -36,7 +36,7 @@ settings.load_profile("deterministic")
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE, EMPTY = "dynamic_tables_template", "template0"
-LONGEST = {"test_schemathesis.py", "test_deployment.py"}
+LONGEST = {"test_schemathesis.py", "test_deployment.py", "pages"}
 # These servers need not outlive the machine, and make and drop a database for most of the tests.
 FORGETFUL = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_wal_size=512MB")
 MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3
@@ -65,8 +65,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first, so that nobody waits for it in the end."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """What takes longest is begun first, so that nobody waits for it in the end.
+
+    And by one process, with one service and one browser for all pages: a process with nothing left
+    to do takes over what is last in another's line.
+    """
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts[-2:]))
 
 
 @pytest.fixture(scope="session")
