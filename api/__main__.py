@@ -1,12 +1,14 @@
 """The command line: what each command is called, and takes."""
 
 import asyncio
+import gc
 import json
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 import psycopg
@@ -17,7 +19,9 @@ from api.database import Database, NotMigrated, database, require_migrated, with
 from api.postgres_programs import EmbeddedPostgresError
 from api.settings import Settings
 from api.terminal import head, progress
-from projections.base import Projection
+
+if TYPE_CHECKING:  # slow to load, with all events
+    from projections.base import Projection
 
 WEBHOOKS, AUDIT_LOG, AUDIT_TREES = "webhooks", "audit-log", "audit_log"
 EXPORTS = "exports"
@@ -89,11 +93,14 @@ def serve(workers: int, demo: bool, api_only: bool, healthy: bool) -> None:
 @click.option("--fd", type=int, required=True)
 def worker(fd: int) -> None:
     """Be one API process of `serve`."""
+    gc.disable()  # what is loaded stays; looking through it again and again takes a sixth of it
     from api import processes
+    from api.worker import serve_requests
 
+    gc.enable()
     processes.end_with_parent()
     settings = Settings()
-    processes.serve_requests(settings, settings.database_url or "", fd)
+    serve_requests(settings, settings.database_url or "", fd)
 
 
 @cli.command()
@@ -224,7 +231,7 @@ def _wrong_settings(error: pydantic.ValidationError) -> str:
     )
 
 
-def _named(name: str | None, known: Sequence[Projection], *others: str) -> Sequence[Projection]:
+def _named(name: str | None, known: "Sequence[Projection]", *others: str) -> "Sequence[Projection]":
     """The one of this name, or all; `others`: what else there would be."""
     chosen = [each for each in known if name in (None, each.name)]
     if not chosen:

@@ -14,7 +14,8 @@ from api.key_ring import KEYS, Made, Wanted
 from api.orders import Order, order
 from api.reading import after, page_answer, unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
-from api.scopes import ROLES, requires
+from api.scopes import ROLES
+from api.security import requires
 from api.tenancy_schemas import NewApiKey, PageQuery, Rotation
 from api.tenancy_views import Key, KeyPage, KeyRehearsal, NewKeyShown
 from api.views import EXAMPLE_ID

@@ -4,7 +4,8 @@ from typing import Any
 
 from api.asyncapi_channels import SERVERS, channels, operations
 from api.asyncapi_messages import TRAITS, cloud_events, items, schemas
-from api.scopes import COOKIE, bearer
+from api.scopes import COOKIE
+from api.security import bearer
 
 VERSION = "3.0.0"
 DESCRIPTION = """

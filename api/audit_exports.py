@@ -26,7 +26,7 @@ from api.ids import new_id
 from api.orders import Connection, Order, carry_out, is_repeated, order, remembered
 from api.reading import unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.views import EXAMPLE_ID
 from api.writing import rehearsed
 from application.audit_log import exports

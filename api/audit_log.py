@@ -19,7 +19,7 @@ from api.audit_views import (
 )
 from api.endpoint import Call, Endpoint
 from api.orders import Connection
-from api.scopes import requires
+from api.security import requires
 from application.audit_log import proofs
 from application.audit_log.heads import head, sound
 from application.audit_log.keys import listed

@@ -11,7 +11,7 @@ from api.endpoint import Call, Endpoint
 from api.ids import new_id
 from api.reading import after, catch_up, page_answer
 from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.tenancy_schemas import CompanyChange, NewCompany, PageQuery
 from api.tenancy_views import Company, CompanyPage, CompanyRehearsal, company_view
 from api.views import EXAMPLE_ID

@@ -12,7 +12,7 @@ from api.consumer_views import consumer_view
 from api.endpoint import Call
 from api.orders import Connection, Order, carry_out, is_repeated, order
 from api.schemas import KeyHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.writing import rehearsed
 from application.consumers.consumer import Consumer, Lock, find
 from application.consumers.standing import behind, standing

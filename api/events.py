@@ -25,7 +25,7 @@ from api.event_schemas import (
 )
 from api.event_stream import EventStream, ServerSentEvents
 from api.reading import POSITION
-from api.scopes import requires
+from api.security import requires
 from application.event_feed import Batch, Form, Wanted
 from application.feed import cloud_event, public_item
 from domain.errors import NotFound

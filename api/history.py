@@ -21,7 +21,7 @@ from api.history_schemas import AuditQuery, DiffQuery, HistoryQuery, TableDiffQu
 from api.history_views import DiffPage, HistoryPage, TableDiff
 from api.reading import after, catch_up, etag, page_answer, unless_known
 from api.schemas import ReadHeaders
-from api.scopes import requires
+from api.security import requires
 from api.table_defs import TableId
 from domain.errors import NotFound
 from projections.history_queries import NEWEST, PastRow

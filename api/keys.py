@@ -1,6 +1,7 @@
 """API keys: how they look, what is kept of them, and what the command line does with them."""
 
 import binascii
+import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from api.ids import new_id
-from api.known_keys import hash_secret
 from projections.folding import sort_key
 
 INSERT = """
@@ -91,6 +91,11 @@ class NewKey:
 def checksum(id: UUID, random: str) -> str:
     """The CRC-32 (ISO 3309) of what a key's text has before it, as eight hexadecimal digits."""
     return f"{binascii.crc32(f'dtk_{id.hex}_{random}'.encode()):08x}"
+
+
+def hash_secret(secret: str) -> bytes:
+    """What is stored of a secret of full entropy."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def row(

@@ -1,7 +1,6 @@
 """The API keys that are stored: found by id, opened by secret; lookups that wait share a query."""
 
 import contextlib
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 from api.caller import Caller, unauthenticated
+from api.keys import hash_secret
 from api.scopes import ROLES, granted
 from application.batching import Coalescer
 from application.errors import Fault
@@ -102,8 +102,3 @@ class ApiKeys:
     async def _fetch(self, ids: Sequence[UUID]) -> Mapping[UUID, ApiKey]:
         rows = await self._session.fetch(FIND_KEYS, (list(ids),))
         return {row[0]: ApiKey(*row) for row in rows}
-
-
-def hash_secret(secret: str) -> bytes:
-    """What is stored of a secret of full entropy."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

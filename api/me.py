@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from api.answers import EVERY, failures, found
 from api.endpoint import Call, Endpoint
-from api.scopes import requires
+from api.security import requires
 from api.tenancy_views import Me
 
 router = APIRouter(

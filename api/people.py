@@ -12,7 +12,7 @@ from api.directory import PEOPLE
 from api.endpoint import Call, Endpoint
 from api.reading import after, page_answer
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.tenancy_schemas import PageQuery
 from api.tenancy_views import PersonPage, PersonRehearsal
 from api.views import EXAMPLE_ID

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -14,12 +13,8 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
-import psycopg
-import uvicorn
 import uvloop
 
-from api.protocol import BoundedProtocol
-from api.roles import API_ROLE, as_role
 from api.settings import Settings
 from projections.base import Projection
 from projections.projector import Projector, housekeeping
@@ -120,57 +115,6 @@ def listen(settings: Settings) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
-    """Be an API worker on an inherited socket until SIGTERM."""
-    from api.app import create_app  # which the other processes have no use for
-
-    _allow_connections()
-    _wait_for(as_role(database_url, API_ROLE))
-    config = uvicorn.Config(
-        create_app(settings, database_url),
-        loop="uvloop",
-        http=BoundedProtocol,
-        ws="none",
-        log_config=None,
-        log_level=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=GRACE,
-        backlog=2048,
-    )
-    Server(config).run(sockets=[socket.socket(fileno=fd)])
-
-
-def _allow_connections() -> None:
-    """As many as the system lets us have; what it gives at first is for programs that need few."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-class Server(uvicorn.Server):
-    """A server that ends the streams when it is told to stop, rather than wait for them."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let those go who follow for ever, then finish what is under way."""
-        self.config.app.state.services.hub.stop()  # type: ignore[union-attr]  # our own application
-        await super().shutdown(sockets)
-
-
-def _wait_for(conninfo: str) -> None:
-    """Begin when the database is there; a worker may start while it is away."""
-    while True:
-        try:
-            psycopg.connect(conninfo, connect_timeout=2).close()
-        except psycopg.OperationalError as error:
-            logger.warning("waits for the database: %s", error)
-            time.sleep(RESTART_DELAY)
-        else:
-            return
 
 
 def project(conninfo: str, projections: Sequence[Projection], others: Sequence[Task] = ()) -> None:

@@ -3,10 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
-from fastapi import Security
-from fastapi.params import Security as SecurityParam
-from fastapi.security import HTTPBearer
-
 Scope = Literal[
     "tables:read", "tables:write", "tables:purge", "workspaces:write", "company:write",
     "people:write", "keys:write", "events:read", "consumers:write", "webhooks:write",
@@ -26,20 +22,6 @@ ROLES: Mapping[str, frozenset[str]] = {
     "platform": PLATFORM_SCOPES,
 }
 COOKIE = "dynamic_tables_session"
-
-bearer = HTTPBearer(
-    bearerFormat="dtk_<id>_<secret> or JWT",
-    scheme_name="bearer",
-    description="`Authorization: Bearer …` with an API key (`dtk_…`), or a JWT of the identity"
-    " provider that this installation trusts.",
-    auto_error=False,
-)
-
-
-def requires(*scopes: Scope) -> SecurityParam:
-    """The dependency by which a route declares the scopes that it needs; none = just anybody."""
-    security: SecurityParam = Security(bearer, scopes=list(scopes))
-    return security
 
 
 def granted(entries: Iterable[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from api.errors import ApiError, invalid
 from api.reading import after, catch_up, page_answer, unless_known
 from api.reverting import Reversion, explained
 from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.table_schemas import (
     CopyOptions,
     ListQuery,

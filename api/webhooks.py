@@ -14,7 +14,7 @@ from api.endpoint import Call, Endpoint
 from api.orders import Connection, Order, order
 from api.reading import unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.views import EXAMPLE_ID
 from api.webhook_schemas import NewWebhook, SecretRotation, WebhookChange
 from api.webhook_views import NewWebhookShown, Webhook, WebhookPage, WebhookRehearsal

@@ -11,7 +11,7 @@ from api.endpoint import Call, Endpoint
 from api.errors import ApiError
 from api.reading import after, catch_up, page_answer, unless_known
 from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery
-from api.scopes import requires
+from api.security import requires
 from api.tenancy_schemas import NewWorkspace, PageQuery, WorkspaceChange
 from api.tenancy_views import Workspace, WorkspacePage, WorkspaceRehearsal, workspace_view
 from api.views import EXAMPLE_ID

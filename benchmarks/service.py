@@ -31,7 +31,7 @@ from api.migrations import migrate
 from api.processes import Server, project
 from api.roles import PROJECTOR_ROLE, as_role
 from api.schemas import ReadHeaders
-from api.scopes import requires
+from api.security import requires
 from api.settings import Settings
 from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
 from domain.base import Context

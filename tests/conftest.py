@@ -35,8 +35,8 @@ settings.register_profile("deterministic", derandomize=True, database=None, dead
 settings.load_profile("deterministic")
 
 POSTGRES_15 = Path("/usr/lib/postgresql/15/bin")
-TEMPLATE = "dynamic_tables_template"
-LONGEST = {"test_schemathesis.py", "test_deployment.py"}
+TEMPLATE, EMPTY = "dynamic_tables_template", "template0"
+LONGEST = {"test_schemathesis.py", "test_deployment.py", "pages"}
 # These servers need not outlive the machine, and make and drop a database for most of the tests.
 FORGETFUL = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_wal_size=512MB")
 MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3
@@ -65,8 +65,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first, so that nobody waits for it in the end."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """What takes longest is begun first, so that nobody waits for it in the end.
+
+    And by one process, with one service and one browser for all pages: a process with nothing left
+    to do takes over what is last in another's line.
+    """
+    items.sort(key=lambda item: LONGEST.isdisjoint(item.path.parts[-2:]))
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +134,7 @@ def any_database(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 def empty_database(postgres_18: str) -> Iterator[str]:
     """The URL of a database in which nothing was ever made."""
-    yield from cloned(postgres_18, "template0")
+    yield from cloned(postgres_18, EMPTY)
 
 
 async def eventually(
@@ -157,7 +161,7 @@ def cloned(url: str, template: str = TEMPLATE) -> Iterator[str]:
     grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(create.format(name, sql.Identifier(template)))
-        if template == TEMPLATE:
+        if template != EMPTY:
             connection.execute(grant.format(name, sql.Identifier(PROJECTOR_ROLE)))
         yield make_conninfo(url, dbname=name.as_string().strip('"'))
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))

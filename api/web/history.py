@@ -17,7 +17,7 @@ from api.errors import ApiError
 from api.event_schemas import Types
 from api.history_items import table_changes
 from api.reading import after
-from api.scopes import requires
+from api.security import requires
 from api.table_defs import READ, TableId
 from api.table_schemas import PastQuery
 from api.web.event_filter import TYPES

@@ -1,12 +1,15 @@
 """What the release before companies and workspaces left becomes theirs, each thing once."""
 
-from asyncio import to_thread
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import InsufficientPrivilege
 
 from api.migrations import migrate
@@ -17,6 +20,7 @@ from domain.containers import workspace_aggregate
 from projections.base import connect, live_schema
 from projections.check import check
 from projections.follower import Follower
+from tests.conftest import cloned
 from tests.contracts.old_release import PEOPLE, SALES, Old, old, old_database, rows
 from tests.contracts.starters import catalogue, start_at_once
 from tests.contracts.stores import ApiStore, connected
@@ -46,10 +50,20 @@ SELECT (SELECT json_agg(e ORDER BY position) FROM event_store.readable_events e)
 """
 
 
+@pytest.fixture(scope="module", params=["18", "15"])
+def left(request: pytest.FixtureRequest) -> Iterator[tuple[str, Old]]:
+    """A database as that release left it, on each supported version; nobody changes this one."""
+    server = request.getfixturevalue(f"postgres_{request.param}")
+    for url in cloned(server):
+        yield server, asyncio.run(old_database(url))
+
+
 @pytest.fixture
-async def there(any_database: str) -> Old:
-    """What was there."""
-    return await old_database(any_database)
+def there(left: tuple[str, Old]) -> Iterator[Old]:
+    """What was there, in a database of one's own."""
+    server, old = left
+    for url in cloned(server, str(conninfo_to_dict(old.url)["dbname"])):
+        yield replace(deepcopy(old), url=url)
 
 
 def everything(url: str) -> list[Any]:
@@ -177,7 +191,7 @@ async def test_whoever_was_stopped_half_way_goes_on(there: Old) -> None:
 
 
 async def test_eight_that_start_at_once_add_each_only_once(there: Old) -> None:
-    assert await to_thread(start_at_once, [(there.url, there.url)] * 8) == ""
+    assert await asyncio.to_thread(start_at_once, [(there.url, there.url)] * 8) == ""
     assert_adopted(there)
 
 

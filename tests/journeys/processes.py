@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
+import psutil
 import pytest
 
 from api.embedded_postgres import attach
@@ -55,24 +56,17 @@ def until(holds: Callable[[], object], timeout: float, what: str) -> float:
 
 def descendants(pid: int) -> dict[int, str]:
     """All processes below this one, with their command lines."""
-    listing = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-    ).stdout
-    rows = [line.split(None, 2) for line in listing.splitlines()]
     found: dict[int, str] = {}
-    parents = {pid}
-    while parents:
-        below = {int(row[0]): row[2] for row in rows if int(row[1]) in parents}
-        found |= below
-        parents = set(below)
+    for each in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            found[each.pid] = " ".join(each.cmdline())
     return found
 
 
 def alive(pid: int) -> bool:
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout
-    return bool(state.strip()) and not state.startswith("Z")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def python_of(account: str) -> tuple[tuple[str, ...], dict[str, str]]:

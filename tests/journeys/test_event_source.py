@@ -26,7 +26,8 @@ FOLLOW = """
 }
 """
 PATIENCE = 60_000.0  # milliseconds
-OPEN = "source.readyState === EventSource.OPEN"
+OPEN = "() => source.readyState === EventSource.OPEN"
+CUT = "() => source.readyState !== EventSource.OPEN"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: chromium)")
 
@@ -46,7 +47,6 @@ def page(service: Serve) -> Iterator[Page]:
         page.set_default_timeout(PATIENCE)
         page.goto(service.output[3].removeprefix("Sign in "))
         assert page.get_by_role("heading", name="Tables").is_visible()
-        page.goto(f"{service.address}/docs")  # whose scripts may connect
         yield page
         browser.close()
 
@@ -79,7 +79,7 @@ def test_a_page_is_told_and_resumes_by_itself(service: Serve, page: Page) -> Non
 
     [worker] = service.children("-m api worker")
     os.kill(worker, signal.SIGKILL)
-    page.wait_for_function(f"!({OPEN})")
+    page.wait_for_function(CUT)
     until(lambda: answers(service), 30, "another worker answers")
     happened += create(service, 3)
     page.wait_for_function(OPEN)

@@ -21,15 +21,16 @@ from tests.journeys.processes import until
 
 PROGRAM = """
 import resource, sys
-from api import event_stream, logs, processes
+from api import event_stream, logs
 from api.settings import Settings
+from api.worker import serve_requests
 
 database, fd, patience = sys.argv[1:]
 event_stream.PATIENCE = float(patience)
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))  # fewer than most systems give at first
 logs.configure("info", "worker")
-processes.serve_requests(Settings(), database, int(fd))
+serve_requests(Settings(), database, int(fd))
 """
 
 
