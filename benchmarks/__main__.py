@@ -7,14 +7,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from api.bootstrap import KEYSET_PLANS
 from api.embedded_postgres import attach
@@ -32,6 +30,7 @@ from benchmarks.service import (
     SMALL_COMPANY,
     Service,
     context,
+    own_database,
     running,
     without_row_level_security,
 )
@@ -83,7 +82,7 @@ def main() -> None:
 
 
 def _throughput(url: str) -> Iterator[Figure]:
-    with _database(url, "throughput") as database:
+    with own_database(url, "throughput") as database:
         with running(database, "no-store", projector=False) as service:
             bare_create = wrk(f"{service.address}/api/tables", service.key, CREATE)
             bare_patch = wrk(service.address, service.key, PATCH.format(ids=_quoted([uuid4()])))
@@ -113,7 +112,7 @@ def _throughput(url: str) -> Iterator[Figure]:
 
 
 def _latency(url: str) -> Iterator[Figure]:
-    with _database(url, "latency") as database, running(database) as service:
+    with own_database(url, "latency") as database, running(database) as service:
         bare = statistics.median(_bare_insert(database) for _ in range(3))
         create = wrk_p50(f"{service.address}/api/tables", service.key, CREATE)
         p50, p99 = asyncio.run(_visible(service))
@@ -126,7 +125,7 @@ def _latency(url: str) -> Iterator[Figure]:
 
 
 def _size(url: str) -> Iterator[Figure]:
-    with _database(url, "size") as database, running(database, projector=False) as service:
+    with own_database(url, "size") as database, running(database, projector=False) as service:
         events = asyncio.run(_fill(database))
         started = time.perf_counter()
         asyncio.run(rebuild(as_role(database, PROJECTOR_ROLE), TableDefsProjection()))
@@ -147,7 +146,7 @@ def _size(url: str) -> Iterator[Figure]:
 
 
 def _following(url: str) -> Iterator[Figure]:
-    with _database(url, "following") as database, running(database) as service:
+    with own_database(url, "following") as database, running(database) as service:
         asyncio.run(following.writes(service, 100, 0.0))
         fanned_out = asyncio.run(following.fanned_out(service))
         woken, idle, busy = asyncio.run(following.polled(service))
@@ -160,7 +159,7 @@ def _following(url: str) -> Iterator[Figure]:
     what = f"one event to {following.STREAMS} streams"
     yield _within("commit → stream, p50", fanned_out.ms(0.5), 250, what)
     yield _within("commit → stream, p99", fanned_out.ms(0.99), 250, what)
-    with _database(url, "feed") as database, running(database, projector=False) as service:
+    with own_database(url, "feed") as database, running(database, projector=False) as service:
         asyncio.run(following.writes(service, 1, 0.0))
         following.copy_events(database, 200_000)
         bare = following.bare_read(database)
@@ -183,7 +182,7 @@ def _following(url: str) -> Iterator[Figure]:
 
 
 def _checking(url: str) -> Iterator[Figure]:
-    with _database(url, "checking") as database:
+    with own_database(url, "checking") as database:
         asyncio.run(migrate(database, database))
         events = asyncio.run(checking.fill(database))
         alone, together = checking.rate(database, 1), checking.rate(database)
@@ -199,7 +198,7 @@ def _logging(url: str) -> Iterator[Figure]:
     for number in range(LOGGING_ROUNDS):
         for without, found in rates.items():
             with (
-                _database(url, f"logging_{number}") as database,
+                own_database(url, f"logging_{number}") as database,
                 running(database, without=without) as service,
             ):
                 found.append(wrk(f"{service.address}/api/tables", service.key, CREATE))
@@ -209,7 +208,7 @@ def _logging(url: str) -> Iterator[Figure]:
 
 
 def _auditing(url: str) -> Iterator[Figure]:
-    with _database(url, "auditing") as database:
+    with own_database(url, "auditing") as database:
         asyncio.run(migrate(database, database))
         rates = auditing.fill(database)
         what = f"{auditing.TABLES * auditing.VERSIONS + auditing.LONG:,} events"
@@ -233,14 +232,6 @@ def _within(name: str, value: float, limit: float, what: str) -> Figure:
 
 def _at_least(name: str, value: float, ceiling: float, what: str, ratio: float) -> Figure:
     return Figure(name, value, "/s", ceiling, what, f"≥ {ratio} ×", value >= ratio * ceiling)
-
-
-@contextmanager
-def _database(url: str, name: str) -> Iterator[str]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        yield make_conninfo(url, dbname=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 def _quoted(ids: list[UUID]) -> str:
