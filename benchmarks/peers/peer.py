@@ -124,8 +124,7 @@ def running(
     with _started(peer, place) as (pid, seconds):
         contender = Contender(
             peer.name, peer.package.replace("@", " "), peer.flushes, place.address,
-            access.credential, access.shapes, seconds,
-            resident(pid), lambda: resident(pid),
+            access.credential, access.shapes, seconds, resident(pid), lambda: resident(pid),
         )  # fmt: skip
         try:
             contender.fill()
@@ -140,13 +139,14 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], li
     Raises:
         Unavailable: it failed, or took too long.
     """
+    what = f"{' '.join(command[:3])} …"
     with _spawned(command, folder, environment) as process:
         try:
             code = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            code = -1
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"{what} took more than {limit} s") from error
     if code:
-        raise Unavailable(f"{' '.join(command[:3])} … failed: {_last_line(folder)}")
+        raise Unavailable(f"{what} failed: {_reason(folder)}")
 
 
 @contextlib.contextmanager
@@ -156,7 +156,7 @@ def _started(peer: Peer, place: Place) -> Iterator[tuple[int, float]]:
     with _spawned(peer.command(place), place.folder, peer.environment(place)) as process:
         while not _answers(place.address + peer.ready):
             if process.poll() is not None or time.monotonic() - began > STARTING:
-                raise Unavailable(f"it did not start: {_last_line(place.folder)}")
+                raise Unavailable(f"it did not start: {_reason(place.folder)}")
             time.sleep(0.05)
         yield process.pid, time.monotonic() - began
 
@@ -166,11 +166,14 @@ def _spawned(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, which is gone when the block ends."""
-    with (folder / "output.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log, start_new_session=True,
-        )  # fmt: skip
+    try:
+        with (folder / "output.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+    except OSError as error:
+        raise Unavailable(f"{command[0]} cannot be run: {error}") from error
     try:
         yield process
     finally:
@@ -181,7 +184,8 @@ def _spawned(
                 process.wait(STOPPING)
 
 
-def _last_line(folder: Path) -> str:
+def _reason(folder: Path) -> str:
+    """The first line of its output that tells of an error, or the first of all."""
     lines = (folder / "output.log").read_text(errors="replace").split("\n")
     telling = [line for line in lines if "error" in line.lower()] or [x for x in lines if x] or [""]
     return telling[0][:200]
