@@ -68,7 +68,7 @@ class Contender:
     memory: Callable[[], float]  # the same now
     spare: list[str] = field(default_factory=list)  # ids of items that nobody will miss
     sample: list[str] = field(default_factory=list)
-    deleted: int = 500  # a second, at most, as far as is known
+    deleted: int = 50  # a second, at most, as far as is known
 
     def fill(self) -> None:
         """Make the items that are read and changed; see that each request does what it should.
@@ -130,7 +130,7 @@ class Contender:
             self.deleted = max(self.deleted, math.ceil(run.rate))
             if used < len(ids):
                 return run
-            self.deleted *= 2
+            self.deleted *= 4
         raise LoadFailed("there were never enough items to delete")
 
     def _take(self, count: int) -> list[str]:
