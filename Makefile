@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal \
 	--python-version 3.11 --no-header --quiet
 
-.PHONY: run test format lint audit bench faults screenshots lock clean
+.PHONY: run test format lint audit bench bench-peers faults screenshots lock clean
 
 run: $(VENV)/.installed
 	@$(BIN)/dynamic-tables serve --demo
@@ -35,6 +35,10 @@ audit: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m benchmarks
+
+# Needs npm and wrk; the peers are installed once, below build/peers.
+bench-peers: $(VENV)/.installed
+	@$(BIN)/python -m benchmarks.peers
 
 # Each fault once, in about four minutes; `make faults MINUTES=60` repeats them at full length.
 faults: $(VENV)/.installed-dev

@@ -14,9 +14,9 @@ from pathlib import Path
 from api.embedded_postgres import attach
 from api.migrations import migrate
 from benchmarks import auditing, checking, endurance, following, growth, serving
-from benchmarks.figures import Figure, at_least, database_of, within
+from benchmarks.figures import Figure, at_least, within
 from benchmarks.load import CREATE, versions, wrk
-from benchmarks.service import running
+from benchmarks.service import own_database, running
 
 LOGGING_ROUNDS = 3
 FLAT = 1.15  # times what it was at first: memory, files and connections are not to grow
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def _following(url: str) -> Iterator[Figure]:
-    with database_of(url, "following") as database, running(database) as service:
+    with own_database(url, "following") as database, running(database) as service:
         asyncio.run(following.writes(service, 100, 0.0))
         fanned_out = asyncio.run(following.fanned_out(service))
         woken, idle, busy = asyncio.run(following.polled(service))
@@ -60,7 +60,7 @@ def _following(url: str) -> Iterator[Figure]:
     what = f"one event to {following.STREAMS} streams"
     yield within("commit → stream, p50", fanned_out.ms(0.5), 250, what)
     yield within("commit → stream, p99", fanned_out.ms(0.99), 250, what)
-    with database_of(url, "feed") as database, running(database, projector=False) as service:
+    with own_database(url, "feed") as database, running(database, projector=False) as service:
         asyncio.run(following.writes(service, 1, 0.0))
         following.copy_events(database, 200_000)
         bare = following.bare_read(database)
@@ -83,7 +83,7 @@ def _following(url: str) -> Iterator[Figure]:
 
 
 def _checking(url: str) -> Iterator[Figure]:
-    with database_of(url, "checking") as database:
+    with own_database(url, "checking") as database:
         asyncio.run(migrate(database, database))
         events = asyncio.run(checking.fill(database))
         alone, together = checking.rate(database, 1), checking.rate(database)
@@ -99,7 +99,7 @@ def _logging(url: str) -> Iterator[Figure]:
     for number in range(LOGGING_ROUNDS):
         for without, found in rates.items():
             with (
-                database_of(url, f"logging_{number}") as database,
+                own_database(url, f"logging_{number}") as database,
                 running(database, without=without) as service,
             ):
                 found.append(wrk(f"{service.address}/api/tables", service.key, CREATE))
@@ -109,7 +109,7 @@ def _logging(url: str) -> Iterator[Figure]:
 
 
 def _auditing(url: str) -> Iterator[Figure]:
-    with database_of(url, "auditing") as database:
+    with own_database(url, "auditing") as database:
         asyncio.run(migrate(database, database))
         rates = auditing.fill(database)
         what = f"{auditing.TABLES * auditing.VERSIONS + auditing.LONG:,} events"
@@ -131,7 +131,7 @@ def _growth(url: str) -> Iterator[Figure]:
     """From a thousand tables to a million; the ratio is that of the largest to the smallest."""
     found = []
     for tables in growth.SIZES:
-        with database_of(url, f"growth_{tables}") as database:
+        with own_database(url, f"growth_{tables}") as database:
             found.append(growth.grown(database, tables))
     least, *between, most = found
     for name in growth.FLAT:
@@ -148,7 +148,7 @@ def _growth(url: str) -> Iterator[Figure]:
 
 def _endurance(url: str, minutes: float) -> Iterator[Figure]:
     """Mixed load: each figure of the last tenth of the time beside that of the second."""
-    with database_of(url, "endurance") as database, running(database) as service:
+    with own_database(url, "endurance") as database, running(database) as service:
         samples = asyncio.run(endurance.endured(service, minutes))
     count = sum(len(sample.taken) for sample in samples)
     for key, last in samples[-1].figures.items():

@@ -6,7 +6,7 @@ import json
 import random
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -87,7 +87,7 @@ async def _client(service: Service, taken: list[float], end: float) -> None:
 
 
 def _sample(service: Service, taken: list[float]) -> Sample:
-    processes = list(_processes(service))
+    processes = [psutil.Process(pid) for pid in service.pids]
     with psycopg.connect(service.database) as connection:
         [(connections,)] = connection.execute(OURS).fetchall()
     return Sample(
@@ -96,13 +96,3 @@ def _sample(service: Service, taken: list[float]) -> Sample:
         connections,
         taken,
     )
-
-
-def _processes(service: Service) -> Iterator[psutil.Process]:
-    """The API process, and the projector beside it."""
-    api = psutil.Process(service.pid)
-    yield api
-    parent = api.parent()
-    for each in parent.children() if parent else ():
-        if "project" in each.cmdline():
-            yield each

@@ -1,11 +1,6 @@
-"""A measured value beside what it is compared with, and the databases that are measured."""
+"""A measured value beside what it is compared with."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-
-import psycopg
-from psycopg.conninfo import make_conninfo
 
 
 @dataclass
@@ -36,12 +31,3 @@ def within(name: str, value: float, limit: float, what: str) -> Figure:
 def at_least(name: str, value: float, ceiling: float, what: str, ratio: float) -> Figure:
     """A rate that should reach a share of its ceiling."""
     return Figure(name, value, "/s", ceiling, what, f"≥ {ratio} ×", value >= ratio * ceiling)
-
-
-@contextmanager
-def database_of(url: str, name: str) -> Iterator[str]:
-    """A database of its own, for as long as it is measured."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-        yield make_conninfo(url, dbname=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psycopg
@@ -45,37 +46,64 @@ end
 SECONDS, ROUNDS = 5, 3
 
 
+class LoadFailed(SystemExit):
+    """Something was answered otherwise than with success, or not at all."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run of wrk measured."""
+
+    rate: float  # answers per second
+    p50: float  # milliseconds
+    answers: int
+
+
 def wrk(address: str, key: str, script: str = "", connections: int = 32) -> float:
     """Requests per second: the median of three runs after a warm-up; any refusal is an error."""
-    return statistics.median(_wrk(address, key, script, connections)[0] for _ in _rounds(address))
+    runs = (load(address, _bearer(key), script, connections) for _ in range(ROUNDS))
+    return statistics.median(run.rate for run in runs)
 
 
 def wrk_p50(address: str, key: str, script: str = "") -> float:
     """Milliseconds that one of one connection's requests takes, the median of three medians."""
-    return statistics.median(_wrk(address, key, script, 1)[1] for _ in _rounds(address))
+    runs = (load(address, _bearer(key), script, 1) for _ in range(ROUNDS))
+    return statistics.median(run.p50 for run in runs)
 
 
-def _rounds(address: str) -> range:
+def _bearer(key: str) -> str:
+    return f"Authorization: Bearer {key}"
+
+
+def load(
+    address: str, credential: str, script: str = "", connections: int = 32, seconds: int = SECONDS
+) -> Load:
+    """One run of wrk; `credential` is a whole header.
+
+    Raises:
+        LoadFailed: anything else than success was answered.
+    """
     if not shutil.which("wrk"):
         raise SystemExit("wrk is not installed (Debian: apt install wrk)")
-    return range(ROUNDS)
-
-
-def _wrk(address: str, key: str, script: str, connections: int) -> tuple[float, float]:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)
         file.flush()
         command = [
-            "wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency",
-            "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json",
+            "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "20s",
+            "-H", credential, "-H", "Content-Type: application/json",
             *(["-s", file.name] if script else []), address,
         ]  # fmt: skip
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"errors under load:\n{output}")
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=seconds + 60
+        )
+    output = done.stdout
+    errors = re.findall(r"(?:Non-2xx|Socket errors).*", output)
+    if done.returncode or errors:
+        raise LoadFailed(f"errors under load: {', '.join(errors) or output + done.stderr}")
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
     value, unit = re.search(r"50%\s+([\d.]+)(us|ms|s)", output).groups()  # type: ignore[union-attr]
-    return rate, float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+    p50 = float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+    return Load(rate, p50, int(re.search(r"(\d+) requests in", output)[1]))  # type: ignore[index]
 
 
 class Client:

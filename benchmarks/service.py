@@ -19,6 +19,7 @@ import psycopg
 import uvicorn
 from fastapi import APIRouter, Header
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 from starlette.responses import Response
 
 from api import keys, table_reads
@@ -52,7 +53,13 @@ class Service:
     database: str
     key: str
     small_key: str
-    pid: int  # of the API process
+    pids: tuple[int, ...]  # of the API process, and of the projector
+    started_in: float  # seconds
+
+    @property
+    def pid(self) -> int:
+        """The API process."""
+        return self.pids[0]
 
 
 class NoStore:
@@ -123,6 +130,7 @@ def running(
         commands = [["benchmarks.service", variant, str(fd)]]
         if projector:
             commands.append(["benchmarks.service", "project", without])
+        began = time.perf_counter()
         children = [
             subprocess.Popen([sys.executable, "-m", *command], env=environment, pass_fds=(fd,))
             for command in commands
@@ -130,12 +138,22 @@ def running(
         address = f"http://127.0.0.1:{port}"
         try:
             _wait(address)
-            yield Service(address, database, str(key), str(small_key), children[0].pid)
+            pids, started_in = tuple(child.pid for child in children), time.perf_counter() - began
+            yield Service(address, database, str(key), str(small_key), pids, started_in)
         finally:
             for child in children:
                 child.terminate()
             for child in children:
                 child.wait(15)
+
+
+@contextlib.contextmanager
+def own_database(url: str, name: str) -> Iterator[str]:
+    """A database that is there for a while."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        yield make_conninfo(url, dbname=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 async def _prepare(database: str) -> tuple[NewKey, NewKey]:

@@ -17,13 +17,14 @@ from application.base import Request
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import companies
 from application.table_defs import TableDefs
-from benchmarks.figures import Figure, at_least, database_of
+from benchmarks.figures import Figure, at_least
 from benchmarks.load import CREATE, GET, PATCH, Client, median_ms, wrk, wrk_p50
 from benchmarks.service import (
     COMPANY,
     SMALL_COMPANY,
     Service,
     context,
+    own_database,
     running,
     without_row_level_security,
 )
@@ -37,7 +38,7 @@ MANY, FEW = 100_000, 100
 
 def throughput(url: str) -> Iterator[Figure]:
     """Requests per second, each beside the same route without what it is for."""
-    with database_of(url, "throughput") as database:
+    with own_database(url, "throughput") as database:
         with running(database, "no-store", projector=False) as service:
             bare_create = wrk(f"{service.address}/api/tables", service.key, CREATE)
             bare_patch = wrk(service.address, service.key, PATCH.format(ids=_quoted([uuid4()])))
@@ -68,7 +69,7 @@ def throughput(url: str) -> Iterator[Figure]:
 
 def latency(url: str) -> Iterator[Figure]:
     """How soon one client is answered, and sees what it wrote."""
-    with database_of(url, "latency") as database, running(database) as service:
+    with own_database(url, "latency") as database, running(database) as service:
         bare = statistics.median(_bare_insert(database) for _ in range(3))
         create = wrk_p50(f"{service.address}/api/tables", service.key, CREATE)
         p50, p99 = asyncio.run(_visible(service))
@@ -82,7 +83,7 @@ def latency(url: str) -> Iterator[Figure]:
 
 def size(url: str) -> Iterator[Figure]:
     """How fast a large read model is built, and whether its pages are as fast as a small one's."""
-    with database_of(url, "size") as database, running(database, projector=False) as service:
+    with own_database(url, "size") as database, running(database, projector=False) as service:
         events = asyncio.run(_fill(database))
         started = time.perf_counter()
         asyncio.run(rebuild(as_role(database, PROJECTOR_ROLE), TableDefsProjection()))
