@@ -106,17 +106,22 @@ async def test_each_command_of_a_batch_whose_acknowledgement_was_lost_gets_its_o
     await far_store.append(creation(company, "orders"))
     await far_store.append(command(table))
     good = [creation(company, events=2, idempotency=key(str(n))) for n in range(20)]
-    nothing = command(table, position=3, idempotency=key("nothing"))
+    other = new_table(table.company_id)
+    await far_store.append(command(other))
+    nothing = [
+        command(table, position=3, idempotency=key("nothing")),
+        command(other, position=4, idempotency=key("nothing either")),
+    ]
     refused = [creation(company, "orders"), Append(company, uuid4(), 4)]
     proxy.next_message(cut_after_commit)
-    answers = await outcomes(far_store, [*good, nothing, *refused])
+    answers = await outcomes(far_store, [*good, *nothing, *refused])
     assert [(a.originator_id, a.version) for a in answers[:20]] == [
         (append.originator_id, 2) for append in good
     ]
     assert [stored(owner, append) for append in good] == [2] * 20
-    assert answers[20] == await replayed(far_store, nothing)
+    assert answers[20:22] == [await replayed(far_store, append) for append in nothing]
     # Nothing is known of a refused one: it may be sent again, and is refused again.
-    assert [type(answer) for answer in answers[21:]] == [StoreUnavailable] * 2
+    assert [type(answer) for answer in answers[22:]] == [StoreUnavailable] * 2
     again = await outcomes(far_store, refused)
     assert [type(answer) for answer in again] == [SlugTaken, VersionConflict]
 

@@ -26,6 +26,7 @@ from tests.domain.vocabulary import (
     state,
     through_bytes,
 )
+from tests.domain.vocabulary import new as new_table
 
 RENAMED: Fact = (Company.Renamed, {"name": "Acme Ltd"})
 SET: Fact = (Company.SettingsChanged, {"changes": {"requireIfMatch": True}})
@@ -238,3 +239,9 @@ def everything_that_can_happen() -> list[Event]:
     for command in (change(name="A", settings={"requireIfMatch": True}), remove, restore):
         command(company, context())
     return [*company.collect()]
+
+
+def test_what_happened_to_something_else_is_refused() -> None:
+    (event,) = new_table().collect()
+    with pytest.raises(NotImplementedError):
+        event.apply(new())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from domain.base import CreatedEvent, Event, Standing, replay
+from domain.company import Company
 from domain.containers import workspace_aggregate
 from domain.errors import DomainError, InvalidValue, NotDeleted, TableDeleted, TablePurged
 from domain.recorded import event_classes
@@ -492,3 +493,9 @@ def everything_that_can_happen() -> list[Event]:
     for last in (delete, restore, delete, purge, erase):
         last(table, context())
     return [*table.collect()]
+
+
+def test_what_happened_to_something_else_is_refused() -> None:
+    (event,) = Company.register("Acme", context()).collect()
+    with pytest.raises(NotImplementedError):
+        event.apply(new())

@@ -59,6 +59,20 @@ def test_a_text_can_be_as_long_as_its_limit_and_no_longer(kind: Any, limit: int,
     assert fault(kind, unit * (limit + 1)) == "too-long"
 
 
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [
+        (Name, {"minLength": 1, "maxLength": 255}),
+        (Icon, {"minLength": 1, "maxLength": 50}),
+        (Description, {"maxLength": 10_000}),
+        (Slug, {"minLength": 1, "maxLength": 255, "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"}),
+        (Color, {"pattern": "^#[0-9a-fA-F]{6}$"}),
+    ],
+)
+def test_clients_are_told_the_limits_of_a_text(kind: Any, schema: dict[str, Any]) -> None:
+    assert TypeAdapter(kind).json_schema() == {"type": "string", **schema}
+
+
 def test_the_refusal_says_how_long_a_text_may_be_and_is() -> None:
     with pytest.raises(ValidationError, match="at most 255 characters, has 256"):
         valid(Name, "x" * 256)
@@ -224,9 +238,9 @@ def settings_fault(value: dict[str, Any]) -> str:
     return error.code
 
 
-def nested(depth: int) -> dict[str, Any]:
-    """Settings that nest this many levels, the outermost object counted."""
-    value: Any = 1
+def nested(depth: int, inside: str = "1") -> dict[str, Any]:
+    """Settings that nest this many levels around a value, the outermost object counted."""
+    value = json.loads(inside)
     for level in range(depth - 1):
         value = [value] if level % 2 else {"k": value}
     return {"k": value}
@@ -246,6 +260,9 @@ def test_settings_have_at_most_32_kib() -> None:
 def test_settings_nest_at_most_8_levels() -> None:
     assert new(settings=nested(8)).settings == nested(8)
     assert settings_fault(nested(9)) == "too-deep"
+    for brackets in ("[]", "{}"):
+        assert new(settings=nested(7, brackets)).settings == nested(7, brackets)
+        assert settings_fault(nested(8, brackets)) == "too-deep"
 
 
 def test_settings_have_at_most_100_keys() -> None:
@@ -314,6 +331,12 @@ def test_known_settings_are_kept_as_they_were_sent_without_defaults() -> None:
 def test_every_known_setting_has_a_default_of_its_own_type() -> None:
     assert new(settings=dict(DEFAULT_SETTINGS)).settings == DEFAULT_SETTINGS
     assert set(Settings.model_fields) == set(DEFAULT_SETTINGS)
+
+
+@pytest.mark.parametrize(("key", "default"), DEFAULT_SETTINGS.items())
+def test_clients_are_told_the_default_of_each_setting(key: str, default: bool | str) -> None:
+    said = {True: "true", False: "false", "": "empty"}.get(default, f"`{default}`")
+    assert f"Default {said}." in str(Settings.model_fields[key].description)
 
 
 @pytest.mark.parametrize("value", ["grid", 1, True, [], [{"a": 1}]])
