@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, pairwise, product
 from typing import Any
@@ -65,6 +66,12 @@ class EventStoreContract:
         last = (await store.load(append.company_id, append.originator_id))[-1]
         assert receipt == Receipt(append.originator_id, 3, last.position, last.recorded_at)
         assert last.position == 5
+
+    async def test_an_event_is_recorded_when_it_is_stored(self, store: EventStore) -> None:
+        await store.append(creation(uuid4()))
+        before = datetime.now(UTC)
+        receipt = await store.append(creation(uuid4()))
+        assert before <= receipt.recorded_at <= datetime.now(UTC)
 
     async def test_pages_of_the_global_order_join_without_a_seam(self, store: EventStore) -> None:
         for _ in range(3):
@@ -296,13 +303,13 @@ class EventStoreContract:
         first, kept, second = (new_table(company, events=2) for _ in range(3))
         for table in (first, kept, second):
             await store.append(command(table))
-        for table in (first, second):
-            await store.append(erasure(table))
+        await store.append(erasure(first))
+        await at_once(store, [erasure(second), command(rename(kept))])
         for table, position in ((first, 9), (second, 12)):
             (last,) = await store.load(company, table.id)
             assert (type(last.event), last.position) == (TableDef.Erased, position)
-        assert len(await store.load(company, kept.id)) == 2
-        assert [r.position for r in await everything(store)] == [3, 4, 9, 12]
+        assert len(await store.load(company, kept.id)) == 3
+        assert [r.position for r in await everything(store)] == [3, 4, 9, 12, 13]
         with pytest.raises(VersionConflict) as refused:
             await store.append(Append(company, first.id, 1))
         assert refused.value.actual_version == 5
@@ -341,14 +348,17 @@ class TestPostgresEventStore(EventStoreContract):
     async def test_what_was_erased_is_still_committed_to(
         self, store: PostgresEventStore, owner: Connection[Any]
     ) -> None:
-        gone = new_table(uuid4(), events=2)
+        gone = new_table(uuid4())
         await store.append(command(gone))
+        owner.execute(UNSALTED, (uuid4(),))
+        rename(gone).collect()
         await store.append(creation(gone.company_id))
         before = owner.execute(SAID).fetchall()
         await store.append(erasure(gone))
         after = owner.execute(SAID).fetchall()
         assert [row[:2] for row in after[:2]] == [(None, None)] * 2
-        assert [row[2] for row in after[:2]] == [sha256(a + b).digest() for a, b, _ in before[:2]]
+        said = [(salt or b"") + state for salt, state, _ in before[:2]]
+        assert [row[2] for row in after[:2]] == [sha256(each).digest() for each in said]
         assert after[2] == before[2]
         assert [row[2] is None for row in after] == [False, False, True, False, False, True]
 
@@ -365,6 +375,13 @@ class TestPostgresEventStore(EventStoreContract):
 
 
 SAID = "SELECT salt, state, commitment FROM event_store.events ORDER BY position"
+# As events were stored before there was an audit log.
+UNSALTED = """
+INSERT INTO event_store.events
+SELECT position + 1, company_id, originator_id, originator_version + 1, topic, state, NULL, %s,
+       recorded_at
+  FROM event_store.events ORDER BY position DESC LIMIT 1
+"""
 SLUGS = ["a", "b", "c"]
 STEP = st.fixed_dictionaries(
     {

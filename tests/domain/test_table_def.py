@@ -397,6 +397,7 @@ def test_the_name_of_a_copy_is_a_name_wherever_it_is_cut(length: int) -> None:
     assert TypeAdapter(Name).validate_python(copy.name) == copy.name
     assert copy.name.startswith("a" * min(length, 250))
     assert copy.name.endswith(" copy")
+    assert name.startswith(copy.name.removesuffix(" copy"))
 
 
 # Replay

@@ -1,6 +1,7 @@
 """The rules of names, slugs, colours, icons and settings, at their edges."""
 
 import json
+import string
 from typing import Any
 
 import pytest
@@ -178,6 +179,12 @@ def test_text_of_any_script_and_emoji_of_any_make_are_kept(kind: Any, text: str)
     assert valid(kind, text) == text
 
 
+@pytest.mark.parametrize("character", string.ascii_letters + string.digits + string.punctuation)
+def test_every_plain_character_may_stand_beside_any_other(character: str) -> None:
+    for text in (f"{character}é", f"é{character}", f"{character} é"):
+        assert valid(Name, text) == text
+
+
 def test_the_refusal_names_the_character() -> None:
     with pytest.raises(ValidationError, match=r"U\+202E"):
         valid(Name, HOSTILE["right-to-left override"])
@@ -285,6 +292,11 @@ def test_what_no_json_column_can_hold_is_refused(value: Any) -> None:
         with pytest.raises(InvalidValue) as refused:
             TableDef.create(TABLE, details, "orders", context())
         assert refused.value.code == "invalid-text"
+
+
+@pytest.mark.parametrize("value", [0.5, -1, 1e300, True, "x", [None, 1.5], {"k": [0.1]}])
+def test_any_other_value_of_json_is_kept_as_it_is(value: Any) -> None:
+    assert same_json(new(settings={"k": value}).settings, {"k": value})
 
 
 @pytest.mark.parametrize("key", ["a", "Z", "a1", "a_b", "camelCase", "a" * 64])
