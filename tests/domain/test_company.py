@@ -129,6 +129,7 @@ def test_settings_that_are_not_named_stay() -> None:
         {"name": ""},
         {"settings": {"requireIfmatch": True}},
         {"settings": {"requireIfMatch": 1}},
+        {"settings": {"require_if_match": True}},
         {"settings": []},
     ],
 )
