@@ -500,3 +500,12 @@ def test_what_happened_to_something_else_is_refused() -> None:
     (event,) = Company.register("Acme", context()).collect()
     with pytest.raises(NotImplementedError):
         event.apply(new())
+
+
+def test_nothing_belongs_to_a_table() -> None:
+    assert not new().standing.is_container
+
+
+def test_our_own_code_names_fields_as_python_does() -> None:
+    for said in (Details(name="Orders", workspace_id=WORKSPACE), Copy(workspace_id=WORKSPACE)):
+        assert said.workspace_id == WORKSPACE
