@@ -509,3 +509,7 @@ def test_nothing_belongs_to_a_table() -> None:
 def test_our_own_code_names_fields_as_python_does() -> None:
     for said in (Details(name="Orders", workspace_id=WORKSPACE), Copy(workspace_id=WORKSPACE)):
         assert said.workspace_id == WORKSPACE
+
+
+def test_no_events_make_no_table() -> None:
+    assert replay([]) is None
