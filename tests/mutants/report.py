@@ -54,7 +54,8 @@ class _Count:
 
     def row(self, name: str) -> str:
         counts = f"{self.mutants} | {self.killed} | {self.survived}"
-        return f"| {name} | {counts} | {self.ratio:.1%} |"
+        ratio = f"{self.ratio:.1%}" if self.killed + self.survived else "–"
+        return f"| {name} | {counts} | {ratio} |"
 
 
 def written(parts: Sequence[Part], results: Mapping[str, bool]) -> str:
