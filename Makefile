@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile pyproject.toml --generate-hashes --universal \
 	--python-version 3.11 --no-header --quiet
 
-.PHONY: run test format lint audit bench bench-peers faults screenshots lock clean
+.PHONY: run test format lint audit bench bench-peers faults mutants screenshots lock clean
 
 run: $(VENV)/.installed
 	@$(BIN)/dynamic-tables serve --demo
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest
+
+# Breaks the code on purpose in a thousand ways, to see that tests notice: an hour and a half.
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .

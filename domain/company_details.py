@@ -12,9 +12,7 @@ from domain.values import Name, merge_patch
 class Said(BaseModel):
     """Strictly what is known: a typo is no setting."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel)
 
 
 class CompanySettings(Said):

@@ -65,6 +65,14 @@ def creation(company_id: UUID, slug: str | None = None, events: int = 1, **also:
     return command(new_table(company_id, slug, events), **also)
 
 
+def erasure(table: TableDef) -> Append:
+    """The command that deletes, purges and erases a table."""
+    slug = table.slug
+    table.delete(context(table.company_id))
+    table.erase(context(table.company_id))
+    return command(table, release=slug, leaves=True)
+
+
 def new_company(company_id: UUID) -> Company:
     """A company that was just registered."""
     return Company.register("Ours", context(company_id))

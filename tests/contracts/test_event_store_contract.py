@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
+from hashlib import sha256
 from itertools import chain, pairwise, product
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import Connection
 from uuid_utils.compat import uuid7
 
 from application.errors import KeyReused, SlugTaken, VersionConflict
@@ -16,8 +19,9 @@ from application.event_store.in_memory import InMemoryEventStore
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.store import Append, EventStore, Receipt
 from domain.base import replay
+from domain.table_def import TableDef
 from tests.conftest import sized
-from tests.contracts.commands import command, creation, key, new_table, rename
+from tests.contracts.commands import command, creation, erasure, key, new_table, rename
 from tests.contracts.stores import at_once, everything, outcome
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +66,12 @@ class EventStoreContract:
         last = (await store.load(append.company_id, append.originator_id))[-1]
         assert receipt == Receipt(append.originator_id, 3, last.position, last.recorded_at)
         assert last.position == 5
+
+    async def test_an_event_is_recorded_when_it_is_stored(self, store: EventStore) -> None:
+        await store.append(creation(uuid4()))
+        before = datetime.now(UTC)
+        receipt = await store.append(creation(uuid4()))
+        assert before <= receipt.recorded_at <= datetime.now(UTC)
 
     async def test_pages_of_the_global_order_join_without_a_seam(self, store: EventStore) -> None:
         for _ in range(3):
@@ -288,6 +298,22 @@ class EventStoreContract:
         receipts = [await task for task in tasks[1::2]]
         assert {r.originator_id for r in receipts} == {a.originator_id for a in appends[1::2]}
 
+    async def test_of_what_is_erased_only_that_is_left(self, store: EventStore) -> None:
+        company = uuid4()
+        first, kept, second = (new_table(company, events=2) for _ in range(3))
+        for table in (first, kept, second):
+            await store.append(command(table))
+        await store.append(erasure(first))
+        await at_once(store, [erasure(second), command(rename(kept))])
+        for table, position in ((first, 9), (second, 12)):
+            (last,) = await store.load(company, table.id)
+            assert (type(last.event), last.position) == (TableDef.Erased, position)
+        assert len(await store.load(company, kept.id)) == 3
+        assert [r.position for r in await everything(store)] == [3, 4, 9, 12, 13]
+        with pytest.raises(VersionConflict) as refused:
+            await store.append(Append(company, first.id, 1))
+        assert refused.value.actual_version == 5
+
     async def test_positions_have_no_gap_and_time_never_goes_back(self, store: EventStore) -> None:
         async def work(number: int) -> None:
             table = new_table(company, f"t-{number}")
@@ -319,7 +345,43 @@ class TestPostgresEventStore(EventStoreContract):
     def store(self, postgres_store: PostgresEventStore) -> PostgresEventStore:
         return postgres_store
 
+    async def test_what_was_erased_is_still_committed_to(
+        self, store: PostgresEventStore, owner: Connection[Any]
+    ) -> None:
+        gone = new_table(uuid4())
+        await store.append(command(gone))
+        owner.execute(UNSALTED, (uuid4(),))
+        rename(gone).collect()
+        await store.append(creation(gone.company_id))
+        before = owner.execute(SAID).fetchall()
+        await store.append(erasure(gone))
+        after = owner.execute(SAID).fetchall()
+        assert [row[:2] for row in after[:2]] == [(None, None)] * 2
+        said = [(salt or b"") + state for salt, state, _ in before[:2]]
+        assert [row[2] for row in after[:2]] == [sha256(each).digest() for each in said]
+        assert after[2] == before[2]
+        assert [row[2] is None for row in after] == [False, False, True, False, False, True]
 
+    async def test_who_listens_is_told_the_last_position_of_each_append(
+        self, store: PostgresEventStore, owner: Connection[Any]
+    ) -> None:
+        company = uuid4()
+        owner.execute("LISTEN dynamic_tables_events")
+        await store.append(creation(company, "orders", events=3))
+        await outcome(store, creation(company, "orders"))
+        await store.append(creation(company, dry_run=True))
+        await store.append(creation(company))
+        assert [told.payload for told in owner.notifies(timeout=0.2)] == ["3", "4"]
+
+
+SAID = "SELECT salt, state, commitment FROM event_store.events ORDER BY position"
+# As events were stored before there was an audit log.
+UNSALTED = """
+INSERT INTO event_store.events
+SELECT position + 1, company_id, originator_id, originator_version + 1, topic, state, NULL, %s,
+       recorded_at
+  FROM event_store.events ORDER BY position DESC LIMIT 1
+"""
 SLUGS = ["a", "b", "c"]
 STEP = st.fixed_dictionaries(
     {

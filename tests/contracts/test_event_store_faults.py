@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import count
+from threading import Timer
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +14,14 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
-from application.errors import AppendBusy, Fault, SlugTaken, StoreUnavailable, VersionConflict
+from application.errors import (
+    AppendBusy,
+    Fault,
+    KeyReused,
+    SlugTaken,
+    StoreUnavailable,
+    VersionConflict,
+)
 from application.event_store import session
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.store import Append, Receipt
@@ -106,19 +114,47 @@ async def test_each_command_of_a_batch_whose_acknowledgement_was_lost_gets_its_o
     await far_store.append(creation(company, "orders"))
     await far_store.append(command(table))
     good = [creation(company, events=2, idempotency=key(str(n))) for n in range(20)]
-    nothing = command(table, position=3, idempotency=key("nothing"))
-    refused = [creation(company, "orders"), Append(company, uuid4(), 4)]
+    other, last = new_table(table.company_id), new_table(company)
+    await far_store.append(command(other))
+    await far_store.append(command(last, idempotency=key("used")))
+    nothing = [
+        command(table, position=3, idempotency=key("nothing")),
+        command(other, position=4, idempotency=key("nothing either")),
+    ]
+    refused = [
+        creation(company, "orders"),
+        Append(company, uuid4(), 4),
+        command(last, idempotency=key("used", "two")),
+    ]
     proxy.next_message(cut_after_commit)
-    answers = await outcomes(far_store, [*good, nothing, *refused])
+    answers = await outcomes(far_store, [*good, *nothing, *refused])
     assert [(a.originator_id, a.version) for a in answers[:20]] == [
         (append.originator_id, 2) for append in good
     ]
     assert [stored(owner, append) for append in good] == [2] * 20
-    assert answers[20] == await replayed(far_store, nothing)
+    assert answers[20:22] == [await replayed(far_store, append) for append in nothing]
     # Nothing is known of a refused one: it may be sent again, and is refused again.
-    assert [type(answer) for answer in answers[21:]] == [StoreUnavailable] * 2
+    assert [type(answer) for answer in answers[22:]] == [StoreUnavailable] * 3
     again = await outcomes(far_store, refused)
-    assert [type(answer) for answer in again] == [SlugTaken, VersionConflict]
+    assert [type(answer) for answer in again] == [SlugTaken, VersionConflict, KeyReused]
+
+
+def test_the_process_that_a_batch_was_sent_to_is_waited_for_until_it_ends_a_second_at_most(
+    any_database: str, owner: Connection[Any]
+) -> None:
+    def wait(backend: int) -> float:
+        started = time.monotonic()
+        owner.execute("SELECT event_store.resolve('[]', %s)", (backend,))
+        return time.monotonic() - started
+
+    assert wait(0) < 0.9, "there is none"
+    with connected(any_database) as lost:
+        backend = lost.info.backend_pid
+        assert 1 <= wait(backend) < 5
+        ending = Timer(0.2, lost.close)
+        ending.start()
+        assert 0.1 < wait(backend) < 0.9
+        ending.join()
 
 
 async def replayed(store: PostgresEventStore, append: Append) -> Receipt:

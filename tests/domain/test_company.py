@@ -26,6 +26,7 @@ from tests.domain.vocabulary import (
     state,
     through_bytes,
 )
+from tests.domain.vocabulary import new as new_table
 
 RENAMED: Fact = (Company.Renamed, {"name": "Acme Ltd"})
 SET: Fact = (Company.SettingsChanged, {"changes": {"requireIfMatch": True}})
@@ -128,6 +129,7 @@ def test_settings_that_are_not_named_stay() -> None:
         {"name": ""},
         {"settings": {"requireIfmatch": True}},
         {"settings": {"requireIfMatch": 1}},
+        {"settings": {"require_if_match": True}},
         {"settings": []},
     ],
 )
@@ -238,3 +240,9 @@ def everything_that_can_happen() -> list[Event]:
     for command in (change(name="A", settings={"requireIfMatch": True}), remove, restore):
         command(company, context())
     return [*company.collect()]
+
+
+def test_what_happened_to_something_else_is_refused() -> None:
+    (event,) = new_table().collect()
+    with pytest.raises(NotImplementedError):
+        event.apply(new())

@@ -18,6 +18,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from domain.base import Event
 from domain.errors import UnreadableEvent
@@ -244,6 +245,21 @@ def test_an_event_is_read_back_as_it_was(reason: str, later: timedelta, offset: 
     (event,) = table.collect()
     again = read("TableDef.Deleted", encode(event), event.originator_version)
     assert again == event
+
+
+@pytest.mark.parametrize("kind", ["user", "key", "system"])
+def test_who_did_it_is_read_back_with_what_they_are(kind: Any) -> None:
+    table = Given().table
+    table.delete(context(actor_kind=kind))
+    (event,) = table.collect()
+    assert read("TableDef.Deleted", encode(event), 2).metadata == event.metadata
+
+
+def test_what_happened_cannot_be_changed() -> None:
+    event = read("TableDef.Renamed", SAMPLES["TableDef.Renamed.v1"])
+    for part, name in ((event, "name"), (event.metadata, "command")):
+        with pytest.raises(ValidationError):
+            setattr(part, name, "Purchasing")
 
 
 def test_fields_of_a_newer_release_are_ignored() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from domain.base import CreatedEvent, Event, Standing, replay
+from domain.company import Company
 from domain.containers import workspace_aggregate
 from domain.errors import DomainError, InvalidValue, NotDeleted, TableDeleted, TablePurged
 from domain.recorded import event_classes
@@ -396,6 +397,7 @@ def test_the_name_of_a_copy_is_a_name_wherever_it_is_cut(length: int) -> None:
     assert TypeAdapter(Name).validate_python(copy.name) == copy.name
     assert copy.name.startswith("a" * min(length, 250))
     assert copy.name.endswith(" copy")
+    assert name.startswith(copy.name.removesuffix(" copy"))
 
 
 # Replay
@@ -492,3 +494,22 @@ def everything_that_can_happen() -> list[Event]:
     for last in (delete, restore, delete, purge, erase):
         last(table, context())
     return [*table.collect()]
+
+
+def test_what_happened_to_something_else_is_refused() -> None:
+    (event,) = Company.register("Acme", context()).collect()
+    with pytest.raises(NotImplementedError):
+        event.apply(new())
+
+
+def test_nothing_belongs_to_a_table() -> None:
+    assert not new().standing.is_container
+
+
+def test_our_own_code_names_fields_as_python_does() -> None:
+    for said in (Details(name="Orders", workspace_id=WORKSPACE), Copy(workspace_id=WORKSPACE)):
+        assert said.workspace_id == WORKSPACE
+
+
+def test_no_events_make_no_table() -> None:
+    assert replay([]) is None

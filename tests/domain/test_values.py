@@ -1,6 +1,7 @@
 """The rules of names, slugs, colours, icons and settings, at their edges."""
 
 import json
+import string
 from typing import Any
 
 import pytest
@@ -57,6 +58,20 @@ def fault(kind: Any, value: Any) -> str:
 def test_a_text_can_be_as_long_as_its_limit_and_no_longer(kind: Any, limit: int, unit: str) -> None:
     assert valid(kind, unit * limit) == unit * limit
     assert fault(kind, unit * (limit + 1)) == "too-long"
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [
+        (Name, {"minLength": 1, "maxLength": 255}),
+        (Icon, {"minLength": 1, "maxLength": 50}),
+        (Description, {"maxLength": 10_000}),
+        (Slug, {"minLength": 1, "maxLength": 255, "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"}),
+        (Color, {"pattern": "^#[0-9a-fA-F]{6}$"}),
+    ],
+)
+def test_clients_are_told_the_limits_of_a_text(kind: Any, schema: dict[str, Any]) -> None:
+    assert TypeAdapter(kind).json_schema() == {"type": "string", **schema}
 
 
 def test_the_refusal_says_how_long_a_text_may_be_and_is() -> None:
@@ -164,6 +179,12 @@ def test_text_of_any_script_and_emoji_of_any_make_are_kept(kind: Any, text: str)
     assert valid(kind, text) == text
 
 
+@pytest.mark.parametrize("character", string.ascii_letters + string.digits + string.punctuation)
+def test_every_plain_character_may_stand_beside_any_other(character: str) -> None:
+    for text in (f"{character}é", f"é{character}", f"{character} é"):
+        assert valid(Name, text) == text
+
+
 def test_the_refusal_names_the_character() -> None:
     with pytest.raises(ValidationError, match=r"U\+202E"):
         valid(Name, HOSTILE["right-to-left override"])
@@ -224,9 +245,9 @@ def settings_fault(value: dict[str, Any]) -> str:
     return error.code
 
 
-def nested(depth: int) -> dict[str, Any]:
-    """Settings that nest this many levels, the outermost object counted."""
-    value: Any = 1
+def nested(depth: int, inside: str = "1") -> dict[str, Any]:
+    """Settings that nest this many levels around a value, the outermost object counted."""
+    value = json.loads(inside)
     for level in range(depth - 1):
         value = [value] if level % 2 else {"k": value}
     return {"k": value}
@@ -246,6 +267,9 @@ def test_settings_have_at_most_32_kib() -> None:
 def test_settings_nest_at_most_8_levels() -> None:
     assert new(settings=nested(8)).settings == nested(8)
     assert settings_fault(nested(9)) == "too-deep"
+    for brackets in ("[]", "{}"):
+        assert new(settings=nested(7, brackets)).settings == nested(7, brackets)
+        assert settings_fault(nested(8, brackets)) == "too-deep"
 
 
 def test_settings_have_at_most_100_keys() -> None:
@@ -268,6 +292,11 @@ def test_what_no_json_column_can_hold_is_refused(value: Any) -> None:
         with pytest.raises(InvalidValue) as refused:
             TableDef.create(TABLE, details, "orders", context())
         assert refused.value.code == "invalid-text"
+
+
+@pytest.mark.parametrize("value", [0.5, -1, 1e300, True, "x", [None, 1.5], {"k": [0.1]}])
+def test_any_other_value_of_json_is_kept_as_it_is(value: Any) -> None:
+    assert same_json(new(settings={"k": value}).settings, {"k": value})
 
 
 @pytest.mark.parametrize("key", ["a", "Z", "a1", "a_b", "camelCase", "a" * 64])
@@ -314,6 +343,12 @@ def test_known_settings_are_kept_as_they_were_sent_without_defaults() -> None:
 def test_every_known_setting_has_a_default_of_its_own_type() -> None:
     assert new(settings=dict(DEFAULT_SETTINGS)).settings == DEFAULT_SETTINGS
     assert set(Settings.model_fields) == set(DEFAULT_SETTINGS)
+
+
+@pytest.mark.parametrize(("key", "default"), DEFAULT_SETTINGS.items())
+def test_clients_are_told_the_default_of_each_setting(key: str, default: bool | str) -> None:
+    said = {True: "true", False: "false", "": "empty"}.get(default, f"`{default}`")
+    assert f"Default {said}." in str(Settings.model_fields[key].description)
 
 
 @pytest.mark.parametrize("value", ["grid", 1, True, [], [{"a": 1}]])

@@ -32,6 +32,7 @@ from tests.domain.vocabulary import (
     through_bytes,
     undo_delete,
 )
+from tests.domain.vocabulary import new as new_table
 
 NAMED = {"workspace_id": WORKSPACE}
 RENAMED: Fact = (Workspace.Renamed, {**NAMED, "name": "Purchasing"})
@@ -205,3 +206,9 @@ def everything_that_can_happen() -> list[Event]:
     for command in (rename("Purchasing"), delete, restore):
         command(workspace, context())
     return [*workspace.collect()]
+
+
+def test_what_happened_to_something_else_is_refused() -> None:
+    (event,) = new_table().collect()
+    with pytest.raises(NotImplementedError):
+        event.apply(new())

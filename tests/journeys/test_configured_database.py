@@ -105,7 +105,8 @@ def test_a_user_who_may_not_prepare_the_database_is_one_clear_line(
     tmp_path: Path, login: str
 ) -> None:
     refused = line(run(tmp_path / "data", "serve", database_url=login))
-    assert refused.startswith("Error: the database said: permission denied")
+    assert refused.startswith("Error: the database said: ")
+    assert "permission denied" in refused or "must have admin option" in refused  # 15 says that
 
 
 @pytest.mark.parametrize(

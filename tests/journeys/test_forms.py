@@ -34,7 +34,7 @@ def page(service: Serve) -> Iterator[Page]:
 def sign_in(page: Page, service: Serve, key: str) -> None:
     page.goto(f"{service.address}/sign-in")
     page.fill("#key", key)
-    page.click("main button")
+    page.press("#key", "Enter")
     page.wait_for_selector("header.side")
 
 

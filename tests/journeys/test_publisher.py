@@ -137,7 +137,7 @@ def test_a_killed_database_is_waited_for(tmp_path: Path, server: NatsServer) -> 
                 postmaster = int((data / "cluster/postmaster.pid").read_text().split()[0])
                 os.kill(postmaster, signal.SIGKILL)
                 until(lambda: publisher.said("starts again"), 30, "it noticed")
-                assert revive(data, url)
+                until(lambda: revive(data, url), 30, "the last of it is gone")
                 until(lambda: publisher.said("what is above") > 1, 45, "back again")
             complete(url, server)
             assert publisher.end() == 0
