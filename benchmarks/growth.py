@@ -4,6 +4,7 @@ Tables are loaded through the store's own append, in batches of as many as it ta
 """
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +85,7 @@ async def _load(database: str, tables: int) -> Sequence[UUID]:
 
 async def _asked(service: Service, ids: Sequence[UUID]) -> dict[str, float]:
     """Milliseconds of each kind of request, on one connection: the median."""
+    await _caught_up(service)
     middle = await _middle(service)
     paths: dict[str, Callable[[], str]] = {
         "GET by id": lambda: f"/api/tables/{random.choice(ids)}",
@@ -102,6 +104,16 @@ async def _asked(service: Service, ids: Sequence[UUID]) -> dict[str, float]:
         for name, path in paths.items():
             found[name] = await median_ms(lambda path=path: client.send("GET", path()))
     return found
+
+
+async def _caught_up(service: Service) -> None:
+    """Wait until the log, which nobody rebuilt, has all that was loaded."""
+    async with Client(service.address, service.key) as client:
+        behind = 1
+        while behind:
+            await asyncio.sleep(1)
+            health = json.loads((await client.send("GET", "/readyz"))[1])
+            behind = sum(each["lag"] for each in (*health["projections"], health["auditLog"]))
 
 
 async def _middle(service: Service) -> int:

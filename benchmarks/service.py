@@ -29,11 +29,12 @@ from api.endpoint import Call, Endpoint
 from api.ids import new_id
 from api.keys import NewKey
 from api.migrations import migrate
-from api.processes import Server, project
+from api.processes import project
 from api.roles import PROJECTOR_ROLE, as_role
 from api.schemas import ReadHeaders
 from api.security import requires
 from api.settings import Settings
+from api.worker import Server
 from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
 from domain.base import Context
 from domain.recorded import Recorded
