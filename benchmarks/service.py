@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -83,7 +83,13 @@ class NoStore:
         """Nothing was ever asked before."""
 
     async def members(
-        self, company_id: UUID, container_id: UUID, before: int, after: UUID, limit: int
+        self,
+        company_id: UUID,
+        container_id: UUID,
+        before: int,
+        after: UUID,
+        limit: int,
+        because: Collection[UUID] | None = None,
     ) -> list[UUID]:
         """Nobody."""
         return []
@@ -92,7 +98,7 @@ class NoStore:
         """Nothing."""
         return []
 
-    async def free_slug(self, company_id: UUID, candidates: list[str]) -> str:
+    async def free_slug(self, company_id: UUID, candidates: Sequence[str]) -> str:
         """The first."""
         return candidates[0]
 

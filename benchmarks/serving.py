@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from api.bootstrap import KEYSET_PLANS
+from api.background import KEYSET_PLANS
 from api.roles import API_ROLE, PROJECTOR_ROLE, as_role
 from api.table_reads import LIST
 from application.base import Request
