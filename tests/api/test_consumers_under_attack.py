@@ -209,7 +209,7 @@ async def test_seeks_and_deletions_while_others_read_are_never_more_than_a_lost_
 CONNECTIONS = """
 SELECT count(*), count(*) FILTER (WHERE clock_timestamp() - xact_start > interval '1 s')
   FROM pg_stat_activity
- WHERE datname = current_database()
+ WHERE datname = current_database() AND backend_type = 'client backend'
 """
 
 
@@ -228,7 +228,8 @@ async def test_many_who_wait_hold_no_connection_and_hold_up_nobody(
         assert time.monotonic() - began < 10
         row = await (await sql.execute(CONNECTIONS)).fetchone()
         assert row
-        assert (row[0] < 25, row[1]) == (True, 0)
+        assert row[0] < len(waiting) / 3
+        assert row[1] == 0
         await asyncio.sleep(0.06)
     assert [task.result() for task in waiting if task.done()] == []
     began = time.monotonic()
