@@ -75,15 +75,15 @@ class Projector:
         """Hold the leader's lock on a connection that is watched: when it breaks, so do we.
 
         And when we do: the server ends it unless we show life, so a leader that hangs is replaced.
+        It hears of no events: the server cannot end one that takes no more of what it is told.
         """
         silence = f"-c idle_session_timeout={self._silence}"
         async with await connect(self._conninfo, self._schema, silence) as watched:
             while not await self._lock(watched):  # noqa: ASYNC110  # another process holds it
                 await asyncio.sleep(POLL)
-            # Not while waiting for the lock: what nobody takes would pile up in the connection.
-            await watched.execute(f"LISTEN {EVENTS_CHANNEL}".encode())
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(watched))
+                tasks.create_task(self._show_life(watched))
+                tasks.create_task(self._listen())
                 tasks.create_task(self._follow())
 
     async def _lock(self, connection: AsyncConnection) -> bool:
@@ -91,11 +91,16 @@ class Projector:
         row = await cursor.fetchone()
         return bool(row and row[0])
 
-    async def _listen(self, connection: AsyncConnection) -> None:
+    async def _show_life(self, connection: AsyncConnection) -> None:
         while True:
-            async for _ in connection.notifies(timeout=POLL):
+            await connection.execute(b"SELECT")
+            await asyncio.sleep(POLL)
+
+    async def _listen(self) -> None:
+        async with await connect(self._conninfo, self._schema) as connection:
+            await connection.execute(f"LISTEN {EVENTS_CHANNEL}".encode())
+            async for _ in connection.notifies():
                 self._woken.set()
-            await connection.execute(b"SELECT")  # a sign of life
 
     async def _follow(self) -> None:
         silence = f"-c idle_in_transaction_session_timeout={self._silence}"

@@ -245,13 +245,12 @@ def _projector(there: World) -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def _becomes_visible(there: World) -> float:
-    """Seconds until a new table is in the list."""
+    """Seconds until the read model has a new table."""
     id = await there.table()
     started = time.monotonic()
 
     async def shown() -> bool:
-        answer = await there.client.get("/api/tables?limit=1&sort=-createdAt")
-        return answer.status_code == 200 and answer.json()["items"][0]["id"] == id
+        return (await there.client.get(f"/api/tables/{id}")).status_code == 200
 
     await eventually(shown, 60, "it is shown")
     return time.monotonic() - started
