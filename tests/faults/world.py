@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -58,10 +58,10 @@ class World:
     def kill(self, kind: str, number: int = signal.SIGKILL) -> list[int]:
         """Send a signal to one of the processes of this kind; returns whom."""
         found = self.service.children(kind)
-        for pid in found[:1] if len(found) < 2 else [self.random.choice(found)]:
+        for pid in self.random.sample(found, min(1, len(found))):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
-                self.kills += 1
+                self.kills += number == signal.SIGKILL
                 return [pid]
         return []
 
@@ -110,9 +110,6 @@ class World:
         with Serve(data, *arguments, database_url=url, **settings) as service:
             service.key = self.service.key
             yield service
-
-
-Wait = Callable[[], Awaitable[bool]]
 
 
 @contextlib.asynccontextmanager
