@@ -32,6 +32,7 @@ from api import (
     workspaces,
 )
 from api.bootstrap import services
+from api.dispatch import Dispatch
 from api.edition import VERSION
 from api.middleware import Requests
 from api.openapi import document
@@ -98,6 +99,7 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
         app.router.routes.extend(module.router.routes)
     operation.mount_docs(app)
     app.add_exception_handler(HTTPException, _refuse)
+    app.add_middleware(Dispatch, routes=app.router.routes)
     app.add_middleware(Requests)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way
     return app

@@ -3,7 +3,9 @@
 import asyncio
 import re
 import time
+from functools import cache
 
+from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -80,5 +82,12 @@ def _identify(scope: Scope) -> list[tuple[bytes, bytes]]:
 def _measure(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "unknown")
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    REQUESTS.labels(method, route, status).inc()
-    SECONDS.labels(route).observe(seconds)
+    requests, duration = _series(method, route, status)
+    requests.inc()
+    duration.observe(seconds)
+
+
+@cache
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Where they are counted; there are as many as there are routes, methods and statuses."""
+    return REQUESTS.labels(method, route, status), SECONDS.labels(route)

@@ -2,7 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -60,16 +66,16 @@ class Turns:
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
-    @asynccontextmanager
-    async def of(self, key: Hashable) -> AsyncIterator[None]:
+    def of(self, key: Hashable) -> AbstractAsyncContextManager[None]:
         """Wait for one's turn under this key; None = no need to wait.
 
         Raises:
             AppendBusy: the others take too long.
         """
-        if key is None:
-            yield
-            return
+        return nullcontext() if key is None else self._turn(key)
+
+    @asynccontextmanager
+    async def _turn(self, key: Hashable) -> AsyncIterator[None]:
         with self._queued(key) as lock:
             await _acquire(lock)
             try:

@@ -24,7 +24,7 @@ def public_type(topic: str) -> str:
 
 def rfc3339(moment: datetime) -> str:
     """A moment in UTC with microseconds, also where they are zero."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def event_data(event: Event) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Context:
 
     def metadata(self) -> Metadata:
         """The metadata of one new event."""
-        return Metadata.model_construct(
+        return Metadata(
             event_id=self.new_id(),
             company_id=self.company_id,
             actor_id=self.actor_id,

@@ -44,6 +44,8 @@ _FORBIDDEN = re.compile(
     f"|(?<![\U0001f3f4{_TAGS}])[{_TAGS}]"
 )
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_SUSPICIOUS = re.compile(r"\\u0000|[\ud800-\udfff]|NaN|Infinity")  # in JSON
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _LINE_BREAK = re.compile(r"[\t\r\n]")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -155,7 +157,8 @@ class Settings(BaseModel):
 
     def patch(self) -> dict[str, Any]:
         """The keys that were given, as JSON values; None = remove."""
-        return {key: value for key, value in self if key in self.model_fields_set}
+        given = {key: value for key, value in vars(self).items() if key in self.model_fields_set}
+        return given | (self.__pydantic_extra__ or {})
 
     @classmethod
     def kept(cls, settings: Mapping[str, Any]) -> "Settings":
@@ -220,12 +223,13 @@ def settings_fault(settings: Mapping[str, Any]) -> tuple[str, str] | None:
             "too-many-keys",
             f"must have at most {SETTINGS_KEYS} keys, would have {len(settings)}",
         )
-    if _depth(settings) > SETTINGS_DEPTH:
+    text = _COMPACT(settings)
+    # A second look only at what may be wrong: nothing nests deeper than it has brackets.
+    if text.count("{") + text.count("[") > SETTINGS_DEPTH and _depth(settings) > SETTINGS_DEPTH:
         return "too-deep", f"must nest at most {SETTINGS_DEPTH} levels"
-    if not _storable(settings):
+    if _SUSPICIOUS.search(text) and not _storable(settings):
         return "invalid-text", "must not contain NUL, lone surrogates, NaN or Infinity"
-    size = len(json.dumps(settings, ensure_ascii=False, separators=(",", ":")).encode())
-    if size > SETTINGS_BYTES:
+    if (size := len(text.encode())) > SETTINGS_BYTES:
         return "too-large", f"must have at most {SETTINGS_BYTES} bytes as JSON, would have {size}"
     return None
 
