@@ -39,8 +39,7 @@ LOAD = """
 SELECT * FROM present_eras WHERE company_id = ANY(%s)
 """
 SAVE = """
-INSERT INTO present_eras (company_id, era, part, events, tables, filled_to, latest)
-VALUES (%(company_id)s, %(era)s, %(part)s, %(events)s, %(tables)s, %(filled_to)s, %(latest)s)
+INSERT INTO present_eras SELECT * FROM json_populate_recordset(NULL::present_eras, %s::json)
     ON CONFLICT (company_id) DO UPDATE
    SET era = excluded.era, part = excluded.part, events = excluded.events,
        tables = excluded.tables, filled_to = excluded.filled_to, latest = excluded.latest
@@ -186,8 +185,8 @@ async def _go_on(
             await _fill(connection, present, len(events))
         if (present.era, present.part) != before:
             await _begin(connection, present, events[-1]["position"])
-    async with connection.cursor() as cursor:
-        await cursor.executemany(SAVE, [vars(present) for present in presents.values()])
+    kept = [vars(present) for present in presents.values()]
+    await connection.execute(SAVE, (to_json(kept).decode(),))
 
 
 async def _fill(connection: AsyncConnection, present: Present, events: int) -> None:

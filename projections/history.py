@@ -40,11 +40,6 @@ SELECT v.*
 ADD = """
 INSERT INTO versions SELECT * FROM json_populate_recordset(NULL::versions, %s::json)
 """
-# Whatever the planner believes of a table that it saw when it was small.
-BY_INDEX = """
-SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true)
-"""
 # Of what was erased there is left that it was there; when this is built anew, it is there already.
 ERASE = f"""
 INSERT INTO versions (id, version, company_id, position, topic, event_id, recorded_at)
@@ -73,7 +68,6 @@ class HistoryProjection:
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Add a version for each event, and let those of tables stand from then on."""
-        await connection.execute(BY_INDEX)
         states = await _load(connection, events)
         for recorded in events:
             if isinstance(recorded.event, ErasingEvent):

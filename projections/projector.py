@@ -8,7 +8,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from projections.base import Projection, connect, live_schema
-from projections.follower import Fenced, Follower, NewerEvent, NotCreated
+from projections.follower import BY_INDEX, Fenced, Follower, NewerEvent, NotCreated
 
 TRY_TO_LEAD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 EVENTS_CHANNEL = "dynamic_tables_events"
@@ -103,8 +103,8 @@ class Projector:
                 self._woken.set()
 
     async def _follow(self) -> None:
-        silence = f"-c idle_in_transaction_session_timeout={self._silence}"
-        async with await connect(self._conninfo, self._schema, silence) as connection:
+        options = f"-c idle_in_transaction_session_timeout={self._silence} {BY_INDEX}"
+        async with await connect(self._conninfo, self._schema, options) as connection:
             strict = self._projection.acts
             follower = Follower(self._projection, connection, self._schema, strict)
             await follower.start()

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from projections.base import Projection, channel, connect, create, create_indexes, live_schema
-from projections.follower import ANNOUNCE, Follower
+from projections.follower import BY_INDEX, Follower
 
 TRY_TO_REBUILD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 REBUILT = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
@@ -19,12 +19,13 @@ LOCK_POSITION = "SELECT position FROM projections.positions WHERE projection = %
 TAKE_POSITION = """
 UPDATE projections.positions SET position = %s, term = term + 1 WHERE projection = %s
 """
+ANNOUNCE = "SELECT pg_notify(%s, %s)"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 BE_BRIEF = "SET LOCAL lock_timeout = '200ms'"
 PAUSE = 1.0  # seconds between attempts to replace tables that somebody reads
 BATCH = 5_000
 # Indexes of a large table take as long as they take.
-NO_HURRY = "-c statement_timeout=0"
+NO_HURRY = f"-c statement_timeout=0 {BY_INDEX}"
 
 logger = logging.getLogger(__name__)
 
