@@ -158,7 +158,7 @@ class Settings(BaseModel):
     def patch(self) -> dict[str, Any]:
         """The keys that were given, as JSON values; None = remove."""
         given = {key: value for key, value in vars(self).items() if key in self.model_fields_set}
-        return given | (self.__pydantic_extra__ or {})
+        return given | self.__pydantic_extra__
 
     @classmethod
     def kept(cls, settings: Mapping[str, Any]) -> "Settings":

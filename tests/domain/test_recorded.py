@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from domain.base import Event
 from domain.errors import UnreadableEvent
-from domain.recorded import decode, encode, event_classes
+from domain.recorded import decode, encode, event_classes, upcast
 from domain.table_def import TableDef
 from tests.domain.vocabulary import COMPANY, NOON, TABLE, Given, change, context, new
 
@@ -96,6 +96,17 @@ def test_every_topic_is_promised_and_has_a_sample_of_each_class_version() -> Non
         for topic, event_class in event_classes().items()
         for version in range(1, event_class.class_version + 1)
     }
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_whoever_reads_stored_states_without_events_gets_them_upcast_as_well(sample: str) -> None:
+    topic, _ = topic_of(sample)
+    shown = upcast(topic, json.loads(SAMPLES[sample]))
+    assert shown["data"] == json.loads(encode(read(topic, SAMPLES[sample])))["data"]
+
+
+def test_what_nobody_knows_is_shown_as_it_is() -> None:
+    assert upcast("Table.Painted", {"data": {"colour": "RED"}}) == {"data": {"colour": "RED"}}
 
 
 def test_a_field_may_be_added() -> None:

@@ -294,7 +294,17 @@ def test_what_no_json_column_can_hold_is_refused(value: Any) -> None:
         assert refused.value.code == "invalid-text"
 
 
-@pytest.mark.parametrize("value", [0.5, -1, 1e300, True, "x", [None, 1.5], {"k": [0.1]}])
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    wide = {"k": [[], {}] * 20, "l": "[[[[[[[[[{{{{{{{{{"}
+    assert new(settings=wide).settings == wide
+
+
+LOOK_ALIKES = {"NaN": ["Infinity", r"\u0000", None, 1.5, True]}
+
+
+@pytest.mark.parametrize(
+    "value", [0.5, -1, 1e300, True, "x", [None, 1.5], {"k": [0.1]}, LOOK_ALIKES]
+)
 def test_any_other_value_of_json_is_kept_as_it_is(value: Any) -> None:
     assert same_json(new(settings={"k": value}).settings, {"k": value})
 
