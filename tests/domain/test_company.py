@@ -11,7 +11,12 @@ from pydantic import ValidationError
 
 from domain.base import Event, Standing, replay
 from domain.company import Company
-from domain.company_details import CompanyChanges, CompanyDetails
+from domain.company_details import (
+    DEFAULT_COMPANY_SETTINGS,
+    CompanyChanges,
+    CompanyDetails,
+    CompanySettings,
+)
 from domain.errors import CompanyRemoved, DomainError
 from domain.recorded import event_classes
 from tests.domain.vocabulary import (
@@ -112,6 +117,11 @@ def test_null_clears_the_settings(cleared: Any) -> None:
     company.then((Company.SettingsChanged, {"changes": {"requireIfMatch": None}}))
     assert company.aggregate.settings == {}
     GivenCompany().when(change(settings=cleared)).then()
+
+
+def test_unless_a_company_says_otherwise_a_write_needs_no_if_match() -> None:
+    assert CompanySettings.model_validate(DEFAULT_COMPANY_SETTINGS).require_if_match is False
+    assert DEFAULT_COMPANY_SETTINGS.keys() == {"requireIfMatch"}
 
 
 def test_settings_that_are_not_named_stay() -> None:

@@ -255,8 +255,8 @@ def nested(depth: int, inside: str = "1") -> dict[str, Any]:
 
 def sized(size: int) -> dict[str, Any]:
     """Settings of this many bytes as compact JSON."""
-    frame = len(json.dumps({"k": "é"}, ensure_ascii=False, separators=(",", ":")).encode())
-    return {"k": "é" + "x" * (size - frame)}
+    frame = len(b'{"list":[1,2],"k":"\xc3\xa9"}')
+    return {"list": [1, 2], "k": "é" + "x" * (size - frame)}
 
 
 def test_settings_have_at_most_32_kib() -> None:
@@ -276,6 +276,11 @@ def test_settings_have_at_most_100_keys() -> None:
     keys = {f"k{n}": n for n in range(100)}
     assert new(settings=keys).settings == keys
     assert settings_fault(keys | {"one": 1}) == "too-many-keys"
+
+
+def test_what_is_wrong_with_settings_is_said_in_words() -> None:
+    with pytest.raises(InvalidValue, match="at most 100 keys, would have 101"):
+        new(settings={f"k{n}": n for n in range(101)})
 
 
 def test_limits_hold_for_what_settings_become_not_for_the_patch_alone() -> None:
