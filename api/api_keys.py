@@ -8,8 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Path, Query
 from starlette.responses import Response
 
-from api.answers import BODY, keeps, reads
+from api.answers import keeps, reads
 from api.endpoint import Call, Endpoint
+from api.failures import BODY
 from api.key_ring import KEYS, Made, Wanted
 from api.orders import Order, order
 from api.reading import after, page_answer, unless_known

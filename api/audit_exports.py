@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Header, Path, Query
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from api.answers import BODY, downloads, keeps, reads
+from api.answers import downloads, keeps, reads
 from api.byte_ranges import Span, part_of
 from api.consuming import JSON, replayed
 from api.endpoint import Call, Endpoint
@@ -22,6 +22,7 @@ from api.export_schemas import (
     export_view,
     wanted,
 )
+from api.failures import BODY
 from api.ids import new_id
 from api.orders import Connection, Order, carry_out, is_repeated, order, remembered
 from api.reading import unless_known

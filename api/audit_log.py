@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic_core import to_json
 from starlette.responses import PlainTextResponse, Response
 
-from api.answers import EVERY, failures, found, text
+from api.answers import found, text
 from api.audit_schemas import ConsistencyQuery, InclusionQuery
 from api.audit_views import (
     NOTE,
@@ -18,6 +18,7 @@ from api.audit_views import (
     keys_view,
 )
 from api.endpoint import Call, Endpoint
+from api.failures import EVERY, failures
 from api.orders import Connection
 from api.security import requires
 from application.audit_log import proofs

@@ -6,8 +6,9 @@ from uuid import UUID, uuid5
 from fastapi import APIRouter, Body, Header, Path, Query
 from starlette.responses import Response
 
-from api.answers import BODY, CONDITIONAL, reads, writes
+from api.answers import reads, writes
 from api.endpoint import Call, Endpoint
+from api.failures import BODY, CONDITIONAL
 from api.ids import new_id
 from api.reading import after, catch_up, page_answer
 from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery

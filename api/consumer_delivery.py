@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.answers import BODY, EVERY, done, failures, found
+from api.answers import done, found
 from api.consumer_schemas import (
     Acknowledgement,
     Fetch,
@@ -24,6 +24,7 @@ from api.consumer_views import (
 from api.consuming import JSON, OWN, Name, with_consumer
 from api.endpoint import Call, Endpoint
 from api.event_hub import CutOff
+from api.failures import BODY, EVERY, failures
 from api.orders import Connection
 from application.consumers.consumer import Consumer as Consuming
 from application.consumers.delivery import Delivery, Reader, backoff

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Header, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.answers import BODY, keeps, reads
+from api.answers import keeps, reads
 from api.consumer_schemas import (
     ConsumerTerms,
     Seek,
@@ -22,6 +22,7 @@ from api.consumer_views import (
 from api.consuming import JSON, OWN, Name, change_consumer, replayed, view, with_consumer
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError, invalid
+from api.failures import BODY
 from api.ids import new_id
 from api.orders import Connection, Order, carry_out, order, remembered
 from api.reading import unless_known

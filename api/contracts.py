@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import asyncapi
-from api.answers import JSON, failures, found, published, text
+from api.answers import found, published, text
 from api.event_types import SCHEMAS, EventType, event_types
+from api.failures import JSON, failures
 from api.reading import etag, unless_known
 from api.schemas import CacheHeaders
 

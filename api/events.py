@@ -11,7 +11,7 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
-from api.answers import EVERY, events_read, failures, found, streamed
+from api.answers import events_read, found, streamed
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
 from api.event_hub import CutOff
@@ -24,6 +24,7 @@ from api.event_schemas import (
     StreamQuery,
 )
 from api.event_stream import EventStream, ServerSentEvents
+from api.failures import EVERY, failures
 from api.reading import POSITION
 from api.security import requires
 from application.event_feed import Batch, Form, Wanted

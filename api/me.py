@@ -4,8 +4,9 @@ from fastapi import APIRouter
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.answers import EVERY, failures, found
+from api.answers import found
 from api.endpoint import Call, Endpoint
+from api.failures import EVERY, failures
 from api.security import requires
 from api.tenancy_views import Me
 

@@ -8,10 +8,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import audit_views, consumer_views, export_schemas, tenancy_views, webhook_views
-from api.answers import COMMON, JSON, MERGE_PATCH, REF, Problem
+from api.answer_headers import COMMON
 from api.consumer_schemas import Acknowledgement, ConsumerTerms, Fetch, Refusal, Seek
 from api.contracts import SchemaList
 from api.event_schemas import Event, EventList
+from api.failures import JSON, MERGE_PATCH, REF, Problem
 from api.history_views import DiffPage, HistoryPage, TableDiff
 from api.reverting import Reversion
 from api.scopes import COOKIE

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from api.answers import failures, found, text
+from api.answers import found, text
 from api.errors import ApiError
+from api.failures import failures
 from api.metrics import HEAD, LAG, PARKED, PROJECTED, REFUSED, WAITING
 from api.problems import CATALOGUE
 from api.read_models import PROJECTIONS, READ_MODELS

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Body, Header, Path, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.answers import BODY, CONDITIONAL, EVERY, failures, found, moved, reads, writes
+from api.answers import found, moved, reads, writes
 from api.clashes import StaleChange
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError, invalid
+from api.failures import BODY, CONDITIONAL, EVERY, failures
 from api.reading import after, catch_up, page_answer, unless_known
 from api.reverting import Reversion, explained
 from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Body, Header, Path, Query
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api.answers import BODY, EVERY, failures, found, keeps, reads
+from api.answers import found, keeps, reads
 from api.consuming import JSON, replayed
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
+from api.failures import BODY, EVERY, failures
 from api.ids import new_id
 from api.orders import Connection, Order, carry_out, is_repeated, order
 from api.reading import after, page_answer

@@ -8,9 +8,10 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api import webhook_orders
-from api.answers import BODY, keeps, reads
+from api.answers import keeps, reads
 from api.consuming import JSON, replayed
 from api.endpoint import Call, Endpoint
+from api.failures import BODY
 from api.orders import Connection, Order, order
 from api.reading import unless_known
 from api.schemas import CacheHeaders, KeyHeaders, WriteQuery

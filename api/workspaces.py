@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Path, Query
 from starlette.responses import Response
 
-from api.answers import BODY, CONDITIONAL, puts, reads, writes
+from api.answers import puts, reads, writes
 from api.endpoint import Call, Endpoint
 from api.errors import ApiError
+from api.failures import BODY, CONDITIONAL
 from api.reading import after, catch_up, page_answer, unless_known
 from api.schemas import ConditionalHeaders, OneQuery, ReadHeaders, WriteHeaders, WriteQuery
 from api.security import requires
