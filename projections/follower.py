@@ -111,29 +111,40 @@ class Follower:
             NewerEvent: the next event belongs to a newer release.
             UnreadableEvent, psycopg.Error: only when strict, at an event that is broken.
         """
-        async with self.connection.cursor(binary=True) as cursor:
-            nouns = list(self.projection.nouns)
-            await cursor.execute(READ, {"nouns": nouns, "after": self.position, "limit": limit})
-            rows = await cursor.fetchall()
+        rows = await self.read(self.connection, self.position, limit)
         if not rows:
             return 0
         if self.projection.acts:
             rows = self._until_it_must_act(rows)
         try:
-            await self._project(rows)
+            await self.project(rows, self.understood(rows))
         except Exception as error:
             if self.strict or not _is_poison(error):
                 raise
             await self._project_singly(rows)
         return len(rows)
 
-    def _until_it_must_act(self, rows: list[Any]) -> list[Any]:
-        """Up to the first event that it acts on: the position tells what is done."""
-        first = next((n for n, row in enumerate(rows, 1) if self._concerns(row)), len(rows))
-        return rows[:first]
+    async def read(self, connection: AsyncConnection[Any], after: int, limit: int) -> list[Any]:
+        """The next rows of the log, on any connection."""
+        async with connection.cursor(binary=True) as cursor:
+            nouns = list(self.projection.nouns)
+            await cursor.execute(READ, {"nouns": nouns, "after": after, "limit": limit})
+            return await cursor.fetchall()
 
-    async def _project(self, rows: Sequence[Any]) -> None:
-        events = [_recorded(row) for row in rows if self._concerns(row)]
+    def understood(self, rows: Iterable[Any]) -> Sequence[Recorded]:
+        """The events of these rows that the projection is shown.
+
+        Raises:
+            UnreadableEvent.
+        """
+        return [_recorded(row) for row in rows if self._concerns(row)]
+
+    async def project(self, rows: Sequence[Any], events: Sequence[Recorded]) -> None:
+        """Apply what was understood of these rows, which come next, and move behind them.
+
+        Raises:
+            As `step`.
+        """
         self.idle = not events
         if self.idle:
             await self._advance(rows[-1][5])
@@ -142,6 +153,11 @@ class Follower:
                 await self._advance(rows[-1][5])
                 await self.projection.apply(self.connection, events)
         self.position = rows[-1][5]
+
+    def _until_it_must_act(self, rows: list[Any]) -> list[Any]:
+        """Up to the first event that it acts on: the position tells what is done."""
+        first = next((n for n, row in enumerate(rows, 1) if self._concerns(row)), len(rows))
+        return rows[:first]
 
     def _concerns(self, row: Any) -> bool:
         """What was erased says nothing, until the event that says so."""
@@ -152,7 +168,7 @@ class Follower:
     async def _project_singly(self, rows: Sequence[Any]) -> None:
         for row in rows:
             try:
-                await self._project([row])
+                await self.project([row], self.understood([row]))
             except Exception as error:
                 if not _is_poison(error):
                     raise

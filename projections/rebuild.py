@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import LiteralString
+from collections.abc import Callable, Sequence
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import AsyncConnection, sql
 
+from domain.recorded import Recorded
 from projections.base import Projection, channel, connect, create, create_indexes, live_schema
 from projections.follower import BY_INDEX, Follower
 
@@ -47,20 +48,23 @@ async def rebuild(
         UnreadableEvent, psycopg.Error: an event cannot be projected; the old tables stay.
     """
     live, beside = live_schema(projection), f"{live_schema(projection)}_next"
-    async with await connect(conninfo, beside, NO_HURRY) as connection:
+    async with (
+        await connect(conninfo, beside, NO_HURRY) as connection,
+        await connect(conninfo, beside, NO_HURRY) as ahead,
+    ):
         await _only_one(connection, live)
         await _drop(connection, beside)
         await create(connection, projection, beside, indexed=False)
         follower = Follower(projection, connection, beside, strict=True)
         await follower.start()
-        await _catch_up(follower, progress)
+        await _catch_up(follower, ahead, progress)
         await create_indexes(connection, projection)
         await _analyze(connection, beside)
-        await _catch_up(follower, progress)
-        while not await _swap(follower, live):
+        await _catch_up(follower, ahead, progress)
+        while not await _swap(follower, ahead, live):
             await asyncio.sleep(PAUSE)
             await follower.start()
-            await _catch_up(follower, progress)
+            await _catch_up(follower, ahead, progress)
         # Now, or whoever comes next might be sooner than the server sees that we are gone.
         await connection.execute(REBUILT, (f"rebuild:{live}",))
         return follower.position
@@ -73,11 +77,28 @@ async def _only_one(connection: AsyncConnection, schema: str) -> None:
         raise AlreadyRebuilding(schema)
 
 
-async def _catch_up(follower: Follower, progress: Callable[[int], None]) -> None:
-    """Reach the head as it was a moment ago; who writes all the time would keep us for ever."""
-    while await follower.step(BATCH) == BATCH:
+async def _catch_up(
+    follower: Follower, ahead: AsyncConnection, progress: Callable[[int], None]
+) -> None:
+    """Reach the head as it was a moment ago; who writes all the time would keep us for ever.
+
+    While the server writes a batch, the next one is read, on a connection of its own.
+    """
+    rows, events = await _read(follower, ahead, follower.position)
+    while len(rows) == BATCH:
+        next_ones = _read(follower, ahead, rows[-1][5])
+        _, (rows, events) = await asyncio.gather(follower.project(rows, events), next_ones)
         progress(follower.position)
+    if rows:
+        await follower.project(rows, events)
     progress(follower.position)
+
+
+async def _read(
+    follower: Follower, ahead: AsyncConnection, after: int
+) -> tuple[Sequence[Any], Sequence[Recorded]]:
+    rows = await follower.read(ahead, after, BATCH)
+    return rows, follower.understood(rows)
 
 
 async def _analyze(connection: AsyncConnection, schema: str) -> None:
@@ -85,7 +106,7 @@ async def _analyze(connection: AsyncConnection, schema: str) -> None:
         await connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(schema, table)))
 
 
-async def _swap(follower: Follower, live: str) -> bool:
+async def _swap(follower: Follower, ahead: AsyncConnection, live: str) -> bool:
     """Take the place of the live tables; False if somebody has been reading them for long.
 
     The live projector stands still at its fence while we catch up with it. Dropping the old tables
@@ -97,7 +118,7 @@ async def _swap(follower: Follower, live: str) -> bool:
     try:
         async with connection.transaction():
             await connection.execute(LOCK_POSITION, (live,))
-            await _catch_up(follower, lambda _: None)
+            await _catch_up(follower, ahead, lambda _: None)
             await connection.execute(BE_BRIEF)
             await connection.execute(_statement("DROP SCHEMA IF EXISTS {} CASCADE", live))
             await connection.execute(_statement("ALTER SCHEMA {} RENAME TO {}", beside, live))
