@@ -57,7 +57,7 @@ class Dispatch:
 
     def find(self, scope: Scope) -> Endpoint | None:
         """The endpoint of a request, noted in its scope as the framework's router would."""
-        if scope.get("root_path"):
+        if scope.get("root_path") or scope["path"].endswith("\n"):  # to `$`, the end is before it
             return None
         words = _parts(scope["path"])
         target = _find(self._root, words, 0, scope["method"])

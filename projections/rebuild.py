@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, LiteralString
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -26,7 +26,9 @@ BE_BRIEF = "SET LOCAL lock_timeout = '200ms'"
 PAUSE = 1.0  # seconds between attempts to replace tables that somebody reads
 BATCH = 5_000
 # Indexes of a large table take as long as they take.
-NO_HURRY = f"-c statement_timeout=0 {BY_INDEX}"
+NO_HURRY = f"-c statement_timeout=0 -c idle_session_timeout=0 {BY_INDEX}"
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -87,11 +89,20 @@ async def _catch_up(
     rows, events = await _read(follower, ahead, follower.position)
     while len(rows) == BATCH:
         next_ones = _read(follower, ahead, rows[-1][5])
-        _, (rows, events) = await asyncio.gather(follower.project(rows, events), next_ones)
+        rows, events = await _last_of(follower.project(rows, events), next_ones)
         progress(follower.position)
     if rows:
         await follower.project(rows, events)
     progress(follower.position)
+
+
+async def _last_of(first: Awaitable[Any], second: Awaitable[T]) -> T:
+    """What the second finds, when both are done: also if one fails, the other does not go on."""
+    answers: Sequence[Any] = await asyncio.gather(first, second, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return cast(T, answers[1])
 
 
 async def _read(

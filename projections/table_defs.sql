@@ -30,6 +30,9 @@ CREATE TABLE former_slugs (
     CONSTRAINT former_slugs_pkey PRIMARY KEY (company_id, slug)
 );
 
+-- From the start: a rebuild looks for those of each table that is purged.
+CREATE INDEX idx_former_slugs_table_id ON former_slugs (table_id);
+
 -- Tables that are gone for ever, so that their ids can say so.
 CREATE TABLE purged_table_defs (
     id         uuid        NOT NULL,

@@ -13,4 +13,3 @@ CREATE INDEX idx_table_defs_by_created_at
     ON table_defs (company_id, (deleted_at IS NOT NULL), created_at, id);
 CREATE INDEX idx_table_defs_by_updated_at
     ON table_defs (company_id, (deleted_at IS NOT NULL), updated_at, id);
-CREATE INDEX idx_former_slugs_table_id ON former_slugs (table_id);

@@ -13,6 +13,7 @@ from api.app import create_app
 from api.dispatch import Dispatch
 from api.endpoint import Endpoint
 from api.settings import Settings
+from api.views import EXAMPLE_ID
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -59,11 +60,7 @@ def paths(app: FastAPI) -> Iterator[str]:
         for place, part in enumerate(parts):
             if part.startswith("{"):
                 peers = {other[place] for other in everything if place < len(other)}
-                for word in (peers - {part}) | {
-                    "a b",
-                    "ä\n",
-                    "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d11",
-                }:
+                for word in (peers - {part}) | {"a b", "ä\n.", EXAMPLE_ID}:
                     yield "/".join([*filled[:place], word, *filled[place + 1 :]])
         yield "/".join(filled)
 
@@ -86,6 +83,11 @@ def test_so_does_any_other_path(
     path = "/" + "/".join(data.draw(st.lists(words, max_size=7)))
     scope = requested(path, method)
     assert chosen_here(dispatch, dict(scope)) == chosen_by_the_framework(app, scope)
+
+
+def test_a_path_that_ends_in_a_line_break_is_left_to_the_framework(dispatch: Dispatch) -> None:
+    assert dispatch.find(requested("/tables/new", "GET"))
+    assert dispatch.find(requested("/tables/new\n", "GET")) is None, "to it, the page of a new one"
 
 
 def test_below_a_prefix_the_framework_decides(dispatch: Dispatch) -> None:

@@ -17,6 +17,8 @@ from psycopg import AsyncConnection
 
 from api.table_reads import BY_ID, LIST
 from application.event_store.session import companies
+from domain.errors import UnreadableEvent
+from projections import rebuild as rebuilding
 from projections.base import create
 from projections.check import check
 from projections.rebuild import AlreadyRebuilding, rebuild
@@ -74,6 +76,35 @@ async def test_it_repairs_rows_that_are_wrong(world: World) -> None:
     await world.owner.execute(f"DELETE FROM {SCHEMA}.purged_table_defs")
     assert await rebuild(world.conninfo, PROJECTION) == 5
     assert await world.everything_shown() == right
+
+
+async def test_it_reads_ahead_and_misses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await world.create(f"Table {n}") for n in range(5)]
+    for id in ids:
+        await world.change(id, slug=f"slug-{id}")
+    await world.purge(ids[2])
+    await world.project()
+    right = await world.everything_shown()
+    for size in (1, 3, 12):
+        monkeypatch.setattr(rebuilding, "BATCH", size)
+        assert await rebuild(world.conninfo, PROJECTION) == 12
+        assert await world.everything_shown() == right
+
+
+async def test_what_cannot_be_read_ends_it_and_the_old_tables_stay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await world.create("Orders")
+    await world.create("Sales")
+    await world.project()
+    before = await world.everything_shown()
+    monkeypatch.setattr(rebuilding, "BATCH", 1)
+    await world.append(id, 2, "TableDef.Renamed", b"{")
+    with pytest.raises(UnreadableEvent):
+        await rebuild(world.conninfo, PROJECTION)
+    assert await world.everything_shown() == before
 
 
 async def test_it_brings_a_read_model_that_lags_to_the_head(world: World) -> None:
@@ -205,7 +236,8 @@ async def test_slow_work_is_given_the_time_that_it_takes(world: World) -> None:
     """Large tables take longer to index than any request may take."""
     await world.create("Orders")
     await world.create("Orders", world.theirs)
-    hasty = world.conninfo.replace("statement_timeout=10s", "statement_timeout=1ms")
+    timeouts = "statement_timeout=1ms -c idle_session_timeout=1ms"
+    hasty = world.conninfo.replace("statement_timeout=10s", timeouts)
     assert hasty != world.conninfo
     assert await rebuild(hasty, PROJECTION) == 2
 
