@@ -19,7 +19,7 @@ from projections import history_queries as queries
 from projections.history_queries import PastRow
 from projections.keyset import Keyset, Page
 from projections.log_queries import Wanted
-from projections.table_def_queries import DEFAULTS, Filter
+from projections.table_def_queries import Filter
 
 AT_VERSION, AT_POSITION = scoped(queries.AT_VERSION), scoped(queries.AT_POSITION)
 LIST = {sort: scoped(query) for sort, query in queries.LIST_AT.queries.items()}
@@ -200,7 +200,7 @@ class HistoryReads:
     async def _fetch(
         self, query: str, company_id: UUID, params: Mapping[str, Any]
     ) -> Sequence[TupleRow]:
-        given = {"defaults": DEFAULTS, "company_id": company_id, "companies": companies(company_id)}
+        given = {"company_id": company_id, "companies": companies(company_id)}
         given |= params
         return await self._pooled(query, given)
 

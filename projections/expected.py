@@ -14,15 +14,18 @@ from projections.eras import COLUMNS, FOR_EVER
 from projections.folding import sort_key
 from projections.handlers import Row
 from projections.history import HistoryProjection
-from projections.table_defs import TableDefsProjection, searchable
+from projections.table_defs import TABLE, TableDefsProjection, searchable
 from projections.tenancy import TenancyProjection
 
 TABLES, TENANCY = live_schema(TableDefsProjection()), live_schema(TenancyProjection())
 HISTORY = live_schema(HistoryProjection())
 
 # S608: the names of the schemas are ours.
+_SHOWS_ITSELF = "what is in it"  # which is compared with the events
 _TABLES = f"""
-SELECT * FROM {TABLES}.table_defs
+SELECT *, CASE WHEN shown::jsonb = ({TABLE})::jsonb THEN '{_SHOWS_ITSELF}'
+               ELSE shown::text END AS shows
+  FROM {TABLES}.table_defs AS t
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """  # noqa: S608
 _TOMBSTONES = f"""
@@ -82,7 +85,8 @@ class Kept:
     tells by kind of aggregate what one should be, None = absent. `read_model` is the schema whose
     position says how far they are; None = what the store keeps exact.
 
-    `columns`: those that are compared; none = all that `row` tells.
+    `columns`: those that are compared; none = all that `row` tells. `derived`: those of them that
+    follow from others.
     `versions`: there is a row of each version, what the aggregate was then, and it never changes.
     `outlives`: it stays when the aggregate is erased.
     """
@@ -92,6 +96,7 @@ class Kept:
     row: Mapping[type[Aggregate], Callable[[Any, int], Row | None]]
     read_model: str | None = None
     columns: Sequence[str] = ()
+    derived: Sequence[str] = ()
     versions: bool = False
     outlives: bool = False
 
@@ -120,6 +125,7 @@ def _table(table: TableDef, position: int) -> Row | None:
     return searchable(
         _of_both(table, position)
         | {
+            "shows": _SHOWS_ITSELF,
             "company_id": table.company_id,
             "workspace_id": table.workspace_id,
             "slug": table.slug,
@@ -196,7 +202,7 @@ def version_row(aggregate: Any, position: int) -> Row:
 
 
 KEPT: Sequence[Kept] = (
-    Kept("table", _TABLES, {TableDef: _table}, TABLES),
+    Kept("table", _TABLES, {TableDef: _table}, TABLES, derived=("shows",)),
     Kept("tombstone of", _TOMBSTONES, {TableDef: _tombstone}, TABLES, outlives=True),
     Kept("standing of", _STANDINGS, {TableDef: _table}, HISTORY, COLUMNS),
     Kept(

@@ -12,7 +12,8 @@ from projections.base import live_schema
 from projections.eras import PARTS
 from projections.history import HistoryProjection
 from projections.keyset import TIME, Keyset, Listing
-from projections.table_def_queries import FILTERS, SORTS, TABLE, Filter
+from projections.table_def_queries import FILTERS, SORTS, Filter
+from projections.table_defs import TABLE
 
 SCHEMA = live_schema(HistoryProjection())
 NEWEST = 2**63 - 1

@@ -126,11 +126,12 @@ class Rows:
         return equal
 
     def differences(self, expected: Row, found: TupleRow) -> Iterator[str]:
-        """Each column of it that differs, in words."""
-        for name in self._kept.columns or expected:
+        """Each column of it that differs, in words; what follows from others, if these do not."""
+        names = self._kept.columns or expected
+        wrong = [name for name in names if not _same(expected[name], self._read(name, found))]
+        for name in [name for name in wrong if name not in self._kept.derived] or wrong:
             value, other = expected[name], self._read(name, found)
-            if not _same(value, other):
-                yield f", {name}: the events say {value!r}, found {other!r}"
+            yield f", {name}: the events say {value!r}, found {other!r}"
 
     def _read(self, name: str, row: TupleRow) -> Any:
         sent, form = row[self._at[name]], FORMS.get(self._types[name])

@@ -1,38 +1,28 @@
-"""Questions to the read model `table_defs`. Postgres builds the JSON; nobody parses it on the way.
+"""Questions to the read model `table_defs`. Its rows have their JSON; nobody parses it on the way.
 
 Whoever asks runs them `scoped`, so that row-level security holds under their conditions. Every
 answer carries the position that it shows, read in the same statement as its rows.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from domain.values import DEFAULT_SETTINGS
 from projections.base import live_schema
 from projections.folding import fold
-from projections.keyset import TIME, Keyset, Listing, SortKey, State, gone
+from projections.keyset import Keyset, Listing, SortKey, State, gone
 from projections.table_defs import TableDefsProjection
 
 Sort = Literal["name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt"]
 
 SCHEMA = live_schema(TableDefsProjection())
-TABLE = f"""json_build_object(
-       'id', t.id, 'companyId', t.company_id, 'workspaceId', t.workspace_id,
-       'name', t.name, 'slug', t.slug, 'description', t.description,
-       'icon', t.icon, 'color', t.color, 'settings', t.settings,
-       'effectiveSettings', %(defaults)s::jsonb || t.settings,
-       'createdBy', t.created_by, 'createdAt', {TIME.format("t.created_at")},
-       'updatedBy', t.updated_by, 'updatedAt', {TIME.format("t.updated_at")},
-       'deletedAt', {TIME.format("t.deleted_at")}, 'version', t.version)"""
 POSITION = f"(SELECT position FROM projections.positions WHERE projection = '{SCHEMA}')"  # noqa: S608
 
 # IS TRUE: found by their ids, then checked; a new table's statistics promise few rows of a company.
 BY_ID = f"""
-SELECT t.id, t.company_id, t.version, t.deleted_at, {TABLE}::text, {POSITION}
+SELECT t.id, t.company_id, t.version, t.deleted_at, t.shown::text, {POSITION}
   FROM {SCHEMA}.table_defs t
  WHERE t.id = ANY(%(ids)s) AND (t.company_id = ANY(%(company_ids)s)) IS TRUE
 """  # noqa: S608
@@ -60,11 +50,10 @@ FILTERS = """
         AND (%(any_workspace)s OR workspace_id IS NOT DISTINCT FROM %(workspace_id)s::uuid)
         AND (%(updated_by)s::uuid IS NULL OR updated_by = %(updated_by)s::uuid)
         AND (%(pattern)s::text IS NULL OR search_folded LIKE %(pattern)s)"""
-DEFAULTS = json.dumps(dict(DEFAULT_SETTINGS))
 
 TABLES = Listing(
     source=f"{SCHEMA}.table_defs",
-    json=TABLE,
+    json="t.shown",
     gone="deleted_at",
     sorts=SORTS,
     position=POSITION,
@@ -112,13 +101,12 @@ class TableRow:
 
 def by_id_params(company_ids: Sequence[UUID], ids: Sequence[UUID]) -> dict[str, Any]:
     """The parameters of BY_ID."""
-    return {"company_ids": list(company_ids), "ids": list(ids), "defaults": DEFAULTS}
+    return {"company_ids": list(company_ids), "ids": list(ids)}
 
 
 def list_params(wanted: Filter, after: Keyset | None, limit: int) -> dict[str, Any]:
     """The parameters of a LIST query."""
-    paging = TABLES.params(wanted.sort, wanted.state, after, limit)
-    return wanted.params() | paging | {"defaults": DEFAULTS}
+    return wanted.params() | TABLES.params(wanted.sort, wanted.state, after, limit)
 
 
 def _pattern(text: str) -> str:

@@ -1,5 +1,6 @@
 """The table definitions as they are now: for reading one, the list, and slugs that moved on."""
 
+import json
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -9,24 +10,35 @@ from pydantic_core import to_json
 
 from domain.recorded import Recorded
 from domain.table_def import TableDef
-from domain.values import merge_patch
+from domain.values import DEFAULT_SETTINGS, merge_patch
 from projections.folding import fold, sort_key
 from projections.handlers import Handlers, Row
+from projections.keyset import TIME
 
+# How a row `t` is answered with.
+TABLE = f"""json_build_object(
+       'id', t.id, 'companyId', t.company_id, 'workspaceId', t.workspace_id,
+       'name', t.name, 'slug', t.slug, 'description', t.description,
+       'icon', t.icon, 'color', t.color, 'settings', t.settings,
+       'effectiveSettings', '{json.dumps(dict(DEFAULT_SETTINGS))}'::jsonb || t.settings,
+       'createdBy', t.created_by, 'createdAt', {TIME.format("t.created_at")},
+       'updatedBy', t.updated_by, 'updatedAt', {TIME.format("t.updated_at")},
+       'deletedAt', {TIME.format("t.deleted_at")}, 'version', t.version)"""
 LOAD = """
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
        created_by, created_at, updated_by, updated_at, version, position
   FROM table_defs
  WHERE id = ANY(%s)
 """
-SAVE = """
+SAVE = f"""
 INSERT INTO table_defs (
     id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
-    created_by, created_at, updated_by, updated_at, version, position, name_folded, search_folded)
+    created_by, created_at, updated_by, updated_at, version, position, name_folded, search_folded,
+    shown)
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
        created_by, created_at, updated_by, updated_at, version, position, name_folded,
-       search_folded
-  FROM jsonb_to_recordset(%s::jsonb) AS row(
+       search_folded, {TABLE}
+  FROM jsonb_to_recordset(%s::jsonb) AS t(
     id uuid, company_id uuid, workspace_id uuid, name text, slug text, description text,
     icon text, color text, settings jsonb, deleted_at timestamptz, created_by uuid,
     created_at timestamptz, updated_by uuid, updated_at timestamptz, version integer,
@@ -37,8 +49,9 @@ SELECT id, company_id, workspace_id, name, slug, description, icon, color, setti
        settings = excluded.settings, deleted_at = excluded.deleted_at,
        updated_by = excluded.updated_by, updated_at = excluded.updated_at,
        version = excluded.version, position = excluded.position,
-       name_folded = excluded.name_folded, search_folded = excluded.search_folded
-"""
+       name_folded = excluded.name_folded, search_folded = excluded.search_folded,
+       shown = excluded.shown
+"""  # noqa: S608
 PURGE = """
 WITH purged AS (
     INSERT INTO purged_table_defs (id, company_id, purged_at)
@@ -66,7 +79,7 @@ class TableDefsProjection:
     """The read model `table_defs`."""
 
     name = "table_defs"
-    version = 2
+    version = 3
     acts = False
     nouns = frozenset({"TableDef"})
 
@@ -173,7 +186,7 @@ async def _save(
     kept = [searchable(row) for row in rows if "purged_at" not in row]
     purged = [row for row in rows if "purged_at" in row]
     if kept:
-        await connection.execute(SAVE, (to_json(kept).decode(),))
+        await connection.execute(SAVE.encode(), (to_json(kept).decode(),))
     if former:
         slugs = [
             {"company_id": company_id, "slug": slug, "table_id": table_id}

@@ -19,6 +19,7 @@ CREATE TABLE table_defs (
     position      bigint       NOT NULL,
     name_folded   text COLLATE "C" NOT NULL,  -- sorts without case and accents
     search_folded text COLLATE "C" NOT NULL,  -- name, slug and description to search in
+    shown         json         NOT NULL,      -- what answers have of it, ready since it was written
     CONSTRAINT table_defs_pkey PRIMARY KEY (id)
 );
 

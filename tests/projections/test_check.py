@@ -34,7 +34,7 @@ STRAY = f"""
 INSERT INTO {ROW}
 SELECT gen_random_uuid(), company_id, workspace_id, name, slug || '-2', description, icon, color,
        settings, deleted_at, created_by, created_at, updated_by, updated_at, version, position,
-       name_folded, search_folded
+       name_folded, search_folded, shown
   FROM {ROW} WHERE id = %s
 RETURNING id
 """
@@ -90,6 +90,8 @@ CHANGES = [
     ("position", "2", "the events say 1, found 2"),
     ("name_folded", "''", "the events say 'orders', found ''"),
     ("search_folded", "''", "found ''"),
+    ("shown", "jsonb_set(shown::jsonb, '{name}', '\"x\"')", "found '{"),
+    ("shown", "(shown::jsonb - 'effectiveSettings')::json", "found '{"),
 ]
 
 
@@ -98,7 +100,7 @@ async def test_it_finds_a_changed_row_and_says_what_changed(lived: World) -> Non
     for column, value, said in CHANGES:
         await lived.owner.execute(f"UPDATE {ROW} SET {column} = {value} WHERE id = %s", (id,))
         (difference,) = (await check(lived.conninfo)).differences
-        assert difference.startswith(f"table {id}, {column}: ")
+        assert difference.startswith(f"table {id}, {column.replace('shown', 'shows')}: ")
         assert said in difference
         await rebuild(lived.conninfo, PROJECTION)
 

@@ -21,7 +21,7 @@ from projections.history_queries import CHANGED, LIST_AT, OF_TABLE, list_params
 from projections.keyset import Page
 from projections.log_queries import Wanted
 from projections.rebuild import rebuild
-from projections.table_def_queries import DEFAULTS, Filter
+from projections.table_def_queries import Filter
 from tests.conftest import sized
 from tests.projections.test_table_defs_read_model import HISTORIES, WORKSPACE, act
 from tests.projections.world import HISTORY, World, reader, world_of
@@ -48,7 +48,7 @@ async def world(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 
 async def listed(world: World, wanted: Filter, position: int) -> list[Any]:
-    params = list_params(wanted, position, None, 200) | {"defaults": DEFAULTS}
+    params = list_params(wanted, position, None, 200)
     page = Page(*(await world.ask(LIST_AT.queries[wanted.sort], params))[0])
     return json.loads(f"[{page.items}]")
 

@@ -26,7 +26,7 @@ COLUMNS = {
     "version": ("integer", False, None),
     "position": ("bigint", False, None),
 }
-OURS = {"updated_by", "name_folded", "search_folded"}  # beyond the original schema
+OURS = {"updated_by", "name_folded", "search_folded", "shown"}  # beyond the original schema
 INDEXES = {
     "table_defs_pkey",
     "unique_table_slug_per_company",

@@ -14,6 +14,7 @@ from domain.values import DEFAULT_SETTINGS
 from projections.folding import fold, sort_key
 from projections.keyset import State
 from projections.table_def_queries import BY_ID, COUNT, Filter, Sort, by_id_params
+from projections.table_defs import TABLE
 from tests.conftest import sized
 from tests.projections.world import SCHEMA, World
 
@@ -28,8 +29,9 @@ def world(emptied_world: World) -> World:
 FILL = f"""
 INSERT INTO {SCHEMA}.table_defs
 SELECT id, company_id, workspace_id, name, slug, description, NULL, NULL, '{{}}', deleted_at,
-       created_by, created_at, updated_by, updated_at, 1, 1, name_folded, search_folded
-  FROM jsonb_populate_recordset(NULL::{SCHEMA}.table_defs, %s)
+       created_by, created_at, updated_by, updated_at, 1, 1, name_folded, search_folded,
+       {TABLE}
+  FROM jsonb_populate_recordset(NULL::{SCHEMA}.table_defs, %s) AS t
 """
 WORKSPACES = [None, UUID(int=1), UUID(int=2)]
 PEOPLE = [UUID(int=3), UUID(int=4)]

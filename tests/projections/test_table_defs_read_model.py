@@ -8,9 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from application.errors import Refused
+from application.feed import rfc3339
 from domain.errors import DomainError
 from domain.recorded import event_classes
 from domain.table_def import TableDef
+from domain.values import DEFAULT_SETTINGS
 from projections import table_defs
 from projections.check import check
 from projections.rebuild import rebuild
@@ -134,7 +136,16 @@ async def test_a_created_table_shows_all_that_it_started_with(world: World, batc
     shown = await world.shown()
     row = shown[id]
     assert row["created_at"] == row["updated_at"]
-    del row["created_at"], row["updated_at"]
+    assert row["shown"] == {
+        "id": str(id), "companyId": str(world.ours), "workspaceId": str(details["workspaceId"]),
+        "name": "Órders", "slug": "sales", "description": "Größen", "icon": "🛒",
+        "color": "#aabbcc", "settings": {"enableForm": True, "own": [1, None]},
+        "effectiveSettings": {**DEFAULT_SETTINGS, "enableForm": True, "own": [1, None]},
+        "createdBy": str(world.actor), "createdAt": rfc3339(row["created_at"]),
+        "updatedBy": str(world.actor), "updatedAt": rfc3339(row["updated_at"]),
+        "deletedAt": None, "version": 1,
+    }  # fmt: skip
+    del row["created_at"], row["updated_at"], row["shown"]
     assert row == {
         "id": id, "company_id": world.ours, "workspace_id": details["workspaceId"],
         "name": "Órders", "slug": "sales", "description": "Größen", "icon": "🛒",
@@ -145,6 +156,18 @@ async def test_a_created_table_shows_all_that_it_started_with(world: World, batc
     }  # fmt: skip
     assert shown[other]["company_id"] == world.theirs
     assert shown[other]["settings"] == {}
+
+
+def test_other_defaults_are_another_version() -> None:
+    """What answers have of a table was made when it was written: with the defaults of then."""
+    assert (table_defs.TableDefsProjection.version, dict(DEFAULT_SETTINGS)) == (
+        3,
+        {
+            "allowMultiple": True, "recordNameFormat": "", "defaultView": "grid",
+            "enableComments": True, "enableAttachments": True, "enableRevisions": True,
+            "enableForm": False,
+        },
+    )  # fmt: skip
 
 
 CHANGES = [
@@ -173,7 +196,8 @@ async def test_a_change_shows_and_touches_nothing_else(
     changed = {c: value for c, value in after[id].items() if value != before[id][c]}
     moved = {"version": 2, "position": 4, "updated_by": world.actor}
     assert after[id]["updated_at"] > before[id]["updated_at"]
-    assert changed.keys() <= expected.keys() | moved.keys() | {"updated_at", "search_folded"}
+    with_it = {"updated_at", "search_folded", "shown"}
+    assert changed.keys() <= expected.keys() | moved.keys() | with_it
     for column, value in (moved | expected).items():
         assert after[id][column] == value
 
@@ -204,7 +228,7 @@ async def test_deleting_and_restoring_shows_and_keeps_the_rest(world: World, bat
     await world.restore(id)
     await world.project(batch)
     after = (await world.shown())[id]
-    moved = {"updated_at", "version", "position"}
+    moved = {"updated_at", "version", "position", "shown"}
     assert {c for c in after if after[c] != before[c]} == moved
 
 
