@@ -23,7 +23,7 @@ FLAT = 1.15  # times what it was at first: memory, files and connections are not
 
 
 def main() -> None:
-    """Run them and print the table."""
+    """Run them and print the table, row by row."""
     benchmarks = {
         "throughput": serving.throughput, "latency": serving.latency, "size": serving.size,
         "following": _following,
@@ -38,12 +38,12 @@ def main() -> None:
     benchmarks["endurance"] = partial(_endurance, minutes=given.minutes)
     named = given.names or [name for name in benchmarks if name != "endurance"]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, attach(Path(folder)) as url:
-        figures = [figure for name in named for figure in benchmarks[name](url)]
         print(f"\n{versions(url)}, one API process, projector running, wrk with 32 connections\n")
         print("| what | measured | ceiling, same run | ratio | target | met |")
         print("| --- | --- | --- | --- | --- | --- |")
-        for figure in figures:
-            print(figure.row())
+        for name in named:
+            for figure in benchmarks[name](url):
+                print(figure.row(), flush=True)
 
 
 def _following(url: str) -> Iterator[Figure]:
