@@ -148,6 +148,8 @@ class HistoryReads:
             if not await self._over(point):
                 raise _to_come(pointer, "is still to come")
             return await self._shown(await self._value(queries.UNTIL, point))
+        if point <= self.progress.position:  # no need to ask how far the log is
+            return point
         if point > (head := await self._value(queries.HEAD)):
             raise _to_come(pointer, f"is beyond the last position, {head}")
         return await self._shown(point)

@@ -192,7 +192,7 @@ async def test_a_crash_tells_a_request_id_and_nothing_else(
     table = await create(client)
     await client.get(path(table))
     rename = f"ALTER TABLE {SCHEMA}.table_defs RENAME COLUMN {{}} TO {{}}"
-    await sql.execute(rename.format("name", "secret_name").encode())
+    await sql.execute(rename.format("shown", "secret_name").encode())
     try:
         for address in (path(table), "/api/tables"):
             with caplog.at_level(logging.ERROR):
@@ -207,5 +207,5 @@ async def test_a_crash_tells_a_request_id_and_nothing_else(
                 "requestId": answer.headers["x-request-id"],
             }
     finally:
-        await sql.execute(rename.format("secret_name", "name").encode())
-    assert "column t.name does not exist" in caplog.text  # the log tells
+        await sql.execute(rename.format("secret_name", "shown").encode())
+    assert "column t.shown does not exist" in caplog.text  # the log tells

@@ -157,6 +157,7 @@ def rows_of(count: int, company: UUID, prefix: str) -> list[dict[str, Any]]:
             "created_by": company, "updated_by": company, "created_at": moment,
             "updated_at": moment, "name_folded": f"{prefix.lower()} {number:06}",
             "search_folded": f"{prefix.lower()} {number}",
+            "shown": {"name": f"{prefix} {number}"},
         }
         for number, moment in enumerate(moments)
     ]  # fmt: skip
