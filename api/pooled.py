@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -32,12 +33,21 @@ def opened_later(conninfo: str, min_size: int, max_size: int) -> Pool:
 
 
 def fetching(pool: Pool) -> Fetch:
-    """All rows of one statement, on a connection of the pool."""
+    """All rows of one statement that changes nothing, on a connection of the pool.
+
+    One that broke, perhaps long ago, is passed over: to ask on another does no harm.
+    """
 
     async def fetch(query: str, params: Mapping[str, Any]) -> Sequence[TupleRow]:
-        async with _answering(pool) as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(query.encode(), params)
-            return await cursor.fetchall()
+        for _ in range(pool.max_size + 1):
+            async with _answering(pool) as connection, connection.cursor(binary=True) as cursor:
+                try:
+                    await cursor.execute(query.encode(), params)
+                    return await cursor.fetchall()
+                except psycopg.OperationalError:
+                    if not connection.broken:
+                        raise
+        raise StoreUnavailable("every connection was broken")
 
     return fetch
 

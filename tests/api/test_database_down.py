@@ -121,3 +121,19 @@ async def test_no_operation_answers_anything_else_meanwhile(
             return (await browser.get("/api/me")).status_code == 200
 
         await eventually(still_signed_in, 5)
+
+
+async def test_a_list_passes_over_connections_that_broke_while_nobody_used_them(
+    service: Service, client: AsyncClient
+) -> None:
+    await create(client)
+    answers = await asyncio.gather(*(client.get("/api/tables") for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200}
+    url = make_conninfo(service.database, dbname="postgres")
+    name = psycopg.conninfo.conninfo_to_dict(service.database)["dbname"]
+    async with await AsyncConnection.connect(url, autocommit=True) as admin:
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+        )
+    answer = await client.get("/api/tables")
+    assert answer.status_code == 200, answer.text

@@ -133,7 +133,8 @@ async def lock_held(there: World) -> str:
         async def read() -> None:
             nonlocal reads
             while time.monotonic() < deadline:
-                assert (await there.client.get("/api/tables?limit=5")).status_code == 200
+                answer = await there.client.get("/api/tables?limit=5")
+                assert answer.status_code == 200, answer.text
                 reads += 1
                 await asyncio.sleep(0.02)
 
