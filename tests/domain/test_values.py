@@ -302,6 +302,8 @@ def test_what_no_json_column_can_hold_is_refused(value: Any) -> None:
 def test_many_brackets_side_by_side_are_not_deep() -> None:
     wide = {"k": [[], {}] * 20, "l": "[[[[[[[[[{{{{{{{{{"}
     assert new(settings=wide).settings == wide
+    deepest = nested(8) | {"l": [], "m": {}}
+    assert new(settings=deepest).settings == deepest
 
 
 LOOK_ALIKES = {"NaN": ["Infinity", r"\u0000", None, 1.5, True]}
