@@ -513,3 +513,8 @@ def test_our_own_code_names_fields_as_python_does() -> None:
 
 def test_no_events_make_no_table() -> None:
     assert replay([]) is None
+
+
+def test_whoever_meets_a_deleted_table_is_told_what_to_do() -> None:
+    refused = Given(DELETED).refuses(change(name="Sales"), TableDeleted)
+    assert str(refused) == "This table is deleted. Restore it first."
