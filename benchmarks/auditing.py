@@ -19,6 +19,7 @@ from projections.rebuild import rebuild
 from projections.table_defs import TableDefsProjection
 
 TABLES, VERSIONS, LONG = 100_000, 20, 10_000
+WARMING, ROUNDS = 10, 100  # requests of each page
 BUSY = UUID("019ab3f2-0000-7000-8000-0000000000c1")  # the table with a long history
 SORTS = ("name", "-name", "createdAt", "-createdAt", "updatedAt", "-updatedAt")
 # Round after round, every table gets another name: no order stays as it was. One table in a hundred
@@ -89,16 +90,13 @@ def fill(database: str, tables: int = TABLES) -> Mapping[str, float]:
 
 def as_of(service: Service, tables: int = TABLES) -> Iterator[tuple[str, Page, Page]]:
     """For each order, the present page and the slowest page of the past at five positions."""
+    positions = (
+        tables // 2, 5 * tables + 7, 10 * tables + tables // 2, 19 * tables + 3, 20 * tables,
+    )  # fmt: skip
     for sort in SORTS:
-        paths = [
-            _path("/api/tables", sort=sort, asOfPosition=position)
-            for position in (
-                tables // 2, 5 * tables + 7, 10 * tables + tables // 2, 19 * tables + 3,
-                20 * tables,
-            )
-        ]  # fmt: skip
-        present = asyncio.run(_page(service, _path("/api/tables", sort=sort)))
-        past = [asyncio.run(_page(service, path)) for path in paths]
+        paths = [_path("/api/tables", sort=sort)]
+        paths += [_path("/api/tables", sort=sort, asOfPosition=at) for at in positions]
+        present, *past = asyncio.run(_in_turn(service, {path: path for path in paths}))
         yield sort, present, max(past, key=lambda page: page.median)
 
 
@@ -126,7 +124,7 @@ def pages(service: Service) -> Sequence[Page]:
         "log with a word that is nowhere": _path(audit, q="zwiebelkuchen"),
         "comparison of a company": _path("/api/audit/diff", **{"from": TABLES * VERSIONS // 2}),
     }
-    return [asyncio.run(_page(service, path, name)) for name, path in wanted.items()]
+    return asyncio.run(_in_turn(service, wanted))
 
 
 def _actor(number: int) -> str:
@@ -137,12 +135,17 @@ def _path(path: str, **query: object) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 
 
-async def _page(service: Service, path: str, name: str = "") -> Page:
-    taken = []
+async def _in_turn(service: Service, paths: Mapping[str, str]) -> Sequence[Page]:
+    """Pages by name: each is asked for once in a round, so that all see the same machine."""
+    taken: Mapping[str, list[float]] = {name: [] for name in paths}
     async with Client(service.address, service.key) as client:
-        for number in range(110):
-            started = time.perf_counter()
-            await client.send("GET", path)
-            if number >= 10:
-                taken.append((time.perf_counter() - started) * 1000)
-    return Page(name or path, statistics.median(taken), statistics.quantiles(taken, n=20)[-1])
+        for _ in range(WARMING + ROUNDS):
+            for name, path in paths.items():
+                started = time.perf_counter()
+                await client.send("GET", path)
+                taken[name].append((time.perf_counter() - started) * 1000)
+    return [_summed_up(name, times[WARMING:]) for name, times in taken.items()]
+
+
+def _summed_up(name: str, times: Sequence[float]) -> Page:
+    return Page(name, statistics.median(times), statistics.quantiles(times, n=20)[-1])
