@@ -81,7 +81,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             app.state.caught_up = False
             # What lives now lives until the end: the collector need not look at it again.
             gc.freeze()
-            gc.set_threshold(50_000, 50, 100)
             yield
 
     app = FastAPI(
