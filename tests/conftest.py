@@ -7,6 +7,7 @@ both; otherwise the run says what it left out.
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,9 @@ from api.roles import PROJECTOR_ROLE
 
 # Each worker of each run would compile all the tests again.
 sys.dont_write_bytecode = False
+# Who runs in the background ignores these; the processes that are started here have to heed them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples at each run: a red run is red again, and a green one tells nothing by chance.
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)
