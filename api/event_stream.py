@@ -120,8 +120,8 @@ class EventStream(ServerSentEvents):
                 raise CutOff
             batch = await services.feed.read(self._wanted, self._position, limit)
         self._position = batch.position
-        behind = len(batch.items) == limit or batch.position < batch.head
-        return b"".join(map(self._block, batch.items)), behind
+        behind = len(batch.rows) == limit or batch.position < batch.head
+        return b"".join(map(self._shown, batch.rows)), behind
 
     def _pieces(self, rows: Sequence[Any]) -> Iterator[bytes]:
         """What is new of these, a piece at a time."""
@@ -130,11 +130,14 @@ class EventStream(ServerSentEvents):
             if row[0] <= self._position:
                 continue
             self._position = row[0]
-            piece += self._block(public_item(self._wanted.company_id, row))
+            piece += self._shown(row)
             if len(piece) >= PIECE:
                 yield bytes(piece)
                 piece.clear()
         yield bytes(piece)
+
+    def _shown(self, row: Sequence[Any]) -> bytes:
+        return self._block(public_item(self._wanted.company_id, row))
 
     async def _heartbeat(self) -> bytes:
         """A sign of life, and whether the caller may still be here.

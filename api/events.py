@@ -1,10 +1,11 @@
 """The feed of events over HTTP: pages, long polls, and a stream."""
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query
@@ -27,7 +28,7 @@ from api.event_stream import EventStream, ServerSentEvents
 from api.failures import EVERY, failures
 from api.reading import POSITION
 from api.security import requires
-from application.event_feed import Batch, Form, Wanted
+from application.event_feed import Batch, Wanted
 from application.feed import cloud_event, public_item
 from domain.errors import NotFound
 
@@ -36,9 +37,10 @@ JSON = "application/json"
 CLOUD_EVENTS = "application/cloudevents-batch+json"
 NDJSON = "application/x-ndjson"
 PAGE = 200
-CHUNK = 1_000  # events that a stream of lines reads at once
+CHUNK = 250  # events that a stream of lines reads at once
 
 EXAMPLE_ID = "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d12"
+T = TypeVar("T")
 EventId = Annotated[UUID, Path(description="The event.", examples=[EXAMPLE_ID])]
 
 router = APIRouter(
@@ -58,14 +60,13 @@ async def list_events(
     media_type = _media_type(headers.accept)
     if media_type == NDJSON and query.limit is None and not query.wait:
         return await _all_lines(call, wanted, await _beginning(call, wanted, query))
-    form = cloud_event if media_type == CLOUD_EVENTS else public_item
     limit = query.limit or PAGE
     async with call.services.hub.turn():
-        batch = await _next(call, wanted, query, limit, form)
-    if not batch.items and query.wait:
-        batch = await _first_to_come(call, wanted, batch, query.wait, limit, form)
+        batch = await _next(call, wanted, query, limit)
+    if not batch.rows and query.wait:
+        batch = await _first_to_come(call, wanted, batch, query.wait, limit)
     answer = _positions(batch) | await call.services.checkpoints.header(wanted.company_id)
-    return _answer(call, headers, batch, media_type, answer, full=len(batch.items) == limit)
+    return _answer(call, headers, batch, media_type, answer, full=len(batch.rows) == limit)
 
 
 @router.get("/stream", dependencies=READ, response_class=ServerSentEvents, responses=streamed())
@@ -116,43 +117,40 @@ async def _beginning(call: Call, wanted: Wanted, query: StreamQuery) -> int:
 async def _end(call: Call, wanted: Wanted) -> Batch:
     """Nothing yet, from the head on."""
     first = await call.services.feed.read(replace(wanted, topics=None), 0, 1)
-    return replace(first, items=(), position=first.head)
+    return replace(first, rows=(), position=first.head)
 
 
-async def _next(call: Call, wanted: Wanted, query: EventsQuery, limit: int, form: Form) -> Batch:
+async def _next(call: Call, wanted: Wanted, query: EventsQuery, limit: int) -> Batch:
     if query.after == "head":
         return await _end(call, wanted)
     after = await _beginning(call, wanted, query)
-    return await call.services.feed.read(wanted, after, limit, form=form)
+    return await call.services.feed.read(wanted, after, limit)
 
 
 async def _first_to_come(
-    call: Call, wanted: Wanted, batch: Batch, seconds: float, limit: int, form: Form
+    call: Call, wanted: Wanted, batch: Batch, seconds: float, limit: int
 ) -> Batch:
     """What comes first within so many seconds; while nothing does, no connection is held."""
     hub, deadline = call.services.hub, asyncio.get_running_loop().time() + seconds
     with hub.subscribed(wanted, batch.position) as subscription:
         if hub.reach > batch.store_head:  # something may have come before we were listening
             async with hub.turn():
-                batch = await call.services.feed.read(wanted, batch.position, limit, form=form)
-        while not batch.items and (left := deadline - asyncio.get_running_loop().time()) > 0:
+                batch = await call.services.feed.read(wanted, batch.position, limit)
+        while not batch.rows and (left := deadline - asyncio.get_running_loop().time()) > 0:
             try:
                 rows = await subscription.take(left)
             except CutOff:
                 break
-            batch = _arrived(batch, rows, subscription.position, wanted.company_id, limit, form)
+            batch = _arrived(batch, rows, subscription.position, limit)
     return batch
 
 
-def _arrived(
-    batch: Batch, rows: Sequence[Any], seen: int, company_id: UUID, limit: int, form: Form
-) -> Batch:
+def _arrived(batch: Batch, rows: Sequence[Any], seen: int, limit: int) -> Batch:
     """A batch of what the hub handed over, as far as it is new."""
     new = [row for row in rows if row[0] > batch.position][:limit]
     position = new[-1][0] if len(new) == limit else max(batch.position, seen)
-    items = [form(company_id, row) for row in new]
     head = max(batch.head, seen)
-    return Batch(items, position, head, max(batch.store_head, head))
+    return Batch(new, position, head, max(batch.store_head, head))
 
 
 def _answer(
@@ -164,10 +162,7 @@ def _answer(
     *,
     full: bool,
 ) -> Response:
-    if media_type == NDJSON:
-        body = b"".join(to_json(item) + b"\n" for item in batch.items)
-    else:
-        body = to_json(batch.items)
+    body = _body(call.caller.company_id, batch.rows, media_type)
     etag = f'"{hashlib.sha256(body + str(batch.position).encode()).hexdigest()[:32]}"'
     answer |= {"ETag": etag, "Vary": "Accept"}
     if full:
@@ -182,20 +177,41 @@ def _answer(
 
 async def _all_lines(call: Call, wanted: Wanted, after: int) -> Response:
     """Everything there is now, as one line each, read as fast as it is taken."""
-    first = await call.services.feed.read(wanted, after, CHUNK)
+    feed = call.services.feed
+    first = await feed.read(wanted, after, CHUNK)
     until = max(first.head, after)
 
     async def lines() -> AsyncIterator[bytes]:
         batch = first
-        while True:
-            yield b"".join(to_json(item) + b"\n" for item in batch.items)
-            if batch.position >= until:
-                return
-            batch = await call.services.feed.read(wanted, batch.position, CHUNK, until)
+        while batch.position < until:
+            async with _meanwhile(feed.read(wanted, batch.position, CHUNK, until)) as following:
+                yield _body(wanted.company_id, batch.rows, NDJSON)
+                batch = await following
+        yield _body(wanted.company_id, batch.rows, NDJSON)
 
     answer = _positions(replace(first, position=until)) | {"Vary": "Accept"}
     answer |= await call.services.checkpoints.header(wanted.company_id)
     return StreamingResponse(lines(), 200, answer, NDJSON)
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Work that goes on beside the block, once it is begun, and ends with it."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.sleep(0)  # the database is asked before we make use of the time
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _body(company_id: UUID, rows: Sequence[Any], media_type: str) -> bytes:
+    form = cloud_event if media_type == CLOUD_EVENTS else public_item
+    items = (form(company_id, row) for row in rows)
+    if media_type == NDJSON:  # one by one: what is still near is made again and again
+        return b"".join(to_json(item) + b"\n" for item in items)
+    return to_json([*items])
 
 
 def _positions(batch: Batch) -> dict[str, str]:

@@ -26,16 +26,15 @@ WITH scanned AS MATERIALIZED (
      WHERE %(topics)s::text[] IS NULL OR topic = ANY(%(topics)s::text[])
      ORDER BY position
      LIMIT %(limit)s
+), seen AS MATERIALIZED (
+    SELECT coalesce((SELECT position FROM event_store.events
+                      WHERE company_id = %(company_id)s
+                      ORDER BY position DESC LIMIT 1), 0) AS head,
+           event_store.head() AS store_head,
+           (SELECT count(*) = %(scan)s FROM scanned) AS cut,
+           (SELECT max(position) FROM scanned) AS last
 )
-SELECT seen.*, matched.*
-  FROM (SELECT coalesce((SELECT position FROM event_store.events
-                          WHERE company_id = %(company_id)s
-                          ORDER BY position DESC LIMIT 1), 0) AS head,
-               event_store.head() AS store_head,
-               (SELECT count(*) = %(scan)s FROM scanned) AS cut,
-               (SELECT max(position) FROM scanned) AS last) AS seen
-  LEFT JOIN matched ON true
- ORDER BY matched.position
+SELECT seen.*, matched.* FROM seen LEFT JOIN matched ON true ORDER BY matched.position
 """
 PAGE = scoped(_PAGE.format(of=""))
 PAGE_OF_ONE = scoped(_PAGE.format(of=" AND originator_id = %(originator_id)s"))
@@ -50,7 +49,6 @@ SELECT event_id FROM event_store.events
 """)
 LATEST = 2**63 - 1
 
-Form = Callable[[UUID, Sequence[Any]], dict[str, Any]]
 Fetch = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[TupleRow]]]
 
 
@@ -75,12 +73,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The next events: as items of the feed, up to which position was looked, and the heads.
+    """The next events: rows that a form shows, up to which position was looked, and the heads.
 
     `head` is the last position of the company, `store_head` that of all companies together.
     """
 
-    items: Sequence[dict[str, Any]]
+    rows: Sequence[TupleRow]
     position: int
     head: int
     store_head: int
@@ -92,14 +90,7 @@ class EventFeed:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
 
-    async def read(
-        self,
-        wanted: Wanted,
-        after: int,
-        limit: int,
-        until: int = LATEST,
-        form: Form = public_item,
-    ) -> Batch:
+    async def read(self, wanted: Wanted, after: int, limit: int, until: int = LATEST) -> Batch:
         """The wanted events above a position, up to a limit and a last position.
 
         Raises:
@@ -118,12 +109,11 @@ class EventFeed:
         if after > store_head:
             raise Rewound
         found = [row[4:] for row in rows if row[4] is not None]
-        items = [form(wanted.company_id, row) for row in found]
-        if len(items) == limit:
+        if len(found) == limit:
             position = found[-1][0]
         else:
             position = last if cut else max(after, min(head, until))
-        return Batch(items, position, head, store_head)
+        return Batch(found, position, head, store_head)
 
     async def one(self, company_id: UUID, event_id: UUID) -> dict[str, Any] | None:
         """One event of the company by its id."""

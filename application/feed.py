@@ -46,28 +46,31 @@ def public_item(company_id: UUID, row: Sequence[Any]) -> dict[str, Any]:
     `row`: position, aggregate, version, topic, state and event id. An erased event has no state.
     """
     position, originator_id, version, topic, state, event_id = row
+    stored = {} if state is None else upcast(topic, from_json(state))
+    metadata = stored.get("metadata", {})
     item: dict[str, Any] = {
         "position": str(position),
-        "id": str(event_id),
+        "id": metadata.get("eventId") or str(event_id),  # a text there already
         "type": public_type(topic),
-        "companyId": str(company_id),
+        "companyId": metadata.get("companyId") or str(company_id),
         "version": version,
     }
     is_table = topic.startswith("TableDef.")
     if is_table:
         item["tableId"] = str(originator_id)
-    if state is None:
+    if not stored:
         return item | {"data": None, "erased": True}
-    stored = upcast(topic, from_json(state))
-    data, metadata = stored["data"], stored["metadata"]
+    data = stored["data"]
     if not is_table and "workspaceId" in data:
         item["workspaceId"] = data["workspaceId"]
-    item["occurredAt"] = _with_microseconds(stored["occurredAt"])
-    item["actor"] = {"id": metadata["actorId"], "kind": metadata["actorKind"]}
-    for name in ("reason", "correlationId", "causationId"):
-        item[name] = metadata.get(name)
-    item["data"] = data
-    return item
+    return item | {
+        "occurredAt": _with_microseconds(stored["occurredAt"]),
+        "actor": {"id": metadata["actorId"], "kind": metadata["actorKind"]},
+        "reason": metadata.get("reason"),
+        "correlationId": metadata.get("correlationId"),
+        "causationId": metadata.get("causationId"),
+        "data": data,
+    }
 
 
 def cloud_event(company_id: UUID, row: Sequence[Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The event table for others: the event-sourcing library's own tools, and people with SQL."""
+"""The event table for others: the event-sourcing library's own tools, people with SQL, the feed."""
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,7 +13,9 @@ from eventsourcing.persistence import ProgrammingError
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
+from application.event_feed import LATEST, PAGE, PAGE_OF_ONE
 from application.event_store.postgres import PostgresEventStore
+from application.event_store.session import companies
 from domain.base import replay
 from domain.recorded import Recorded, encode
 from domain.table_def import TableDef
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 SOURCES = ("domain", "application", "projections", "api", "benchmarks", "docs", ".ci")
 BANNED = "ENABLE_DB_" + "FUNCTIONS"
+CALLS = "SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'head'"
 OLD_SAMPLE = """
 INSERT INTO event_store.events
 SELECT max(position) + 1, %(company)s, %(id)s, 1, 'TableDef.Created', %(state)s, NULL, %(event)s,
@@ -183,6 +186,27 @@ async def test_an_erased_event_is_shown_without_its_content(
     owner.execute("UPDATE event_store.events SET state = NULL, salt = NULL WHERE position = 1")
     query = "SELECT data, metadata FROM event_store.readable_events WHERE position = 1"
     assert owner.execute(query).fetchall() == [(None, None)]
+
+
+@pytest.mark.parametrize("page", [PAGE, PAGE_OF_ONE])
+async def test_a_page_of_the_feed_asks_for_the_head_once_however_many_events_it_has(
+    page: str,
+    filled: Sequence[Recorded],
+    owner: Connection[Any],
+) -> None:
+    first = filled[0]
+    with owner.transaction():
+        owner.execute("SET LOCAL track_functions = 'all'")
+        found = owner.execute(
+            page.encode(),
+            {
+                "companies": companies(first.company_id), "company_id": first.company_id,
+                "originator_id": first.event.originator_id, "after": 0, "until": LATEST,
+                "topics": None, "limit": 100, "scan": 100,
+            },
+        ).fetchall()  # fmt: skip
+        assert len(found) > 1
+        assert owner.execute(CALLS).fetchone() == (1,)
 
 
 def test_no_source_file_switches_on_the_library_s_unordered_appends() -> None:
