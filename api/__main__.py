@@ -15,6 +15,7 @@ import psycopg
 import pydantic
 
 from api import logs
+from api.collector import collect_seldom
 from api.database import Database, NotMigrated, database, require_migrated, with_database
 from api.postgres_programs import EmbeddedPostgresError
 from api.settings import Settings
@@ -26,9 +27,7 @@ if TYPE_CHECKING:  # slow to load, with all events
 WEBHOOKS, AUDIT_LOG, AUDIT_TREES = "webhooks", "audit-log", "audit_log"
 EXPORTS = "exports"
 
-# How many new objects until the collector looks for cycles, of which we make few: as often as it
-# does by default takes a fifth of a rebuild.
-SELDOM = (50_000, 50, 100)
+
 # What most processes never need is imported with the command that does.
 ELSEWHERE = {
     "audit-key": "audit_commands:audit_key", "checkpoint": "audit_commands:checkpoint",
@@ -58,7 +57,7 @@ class Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Dynamic Tables: event-sourced tables whose shape people change at run time."""
-    gc.set_threshold(*SELDOM)
+    collect_seldom()
     try:
         settings = Settings()
     except pydantic.ValidationError as error:

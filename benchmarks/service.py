@@ -25,6 +25,7 @@ from starlette.responses import Response
 from api import keys, table_reads
 from api.app import create_app
 from api.background import followers, keep_audit_log, make_exports, send_webhooks
+from api.collector import collect_seldom
 from api.endpoint import Call, Endpoint
 from api.ids import new_id
 from api.keys import NewKey
@@ -216,6 +217,7 @@ def _serve(variant: str, fd: int) -> None:
 
 
 def _project(without: str) -> None:
+    collect_seldom()
     settings = Settings()
     database = settings.database_url or ""
     conninfo = as_role(database, PROJECTOR_ROLE)
