@@ -6,5 +6,5 @@ SELDOM = (50_000, 50, 100)  # new objects; rounds until the older ones are looke
 
 
 def collect_seldom() -> None:
-    """Look for them less often than by default, which takes a fifth of the time of a rebuild."""
+    """Look for them less often than is the default, at which they take a fifth of a rebuild."""
     gc.set_threshold(*SELDOM)

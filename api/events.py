@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query
@@ -40,7 +40,6 @@ PAGE = 200
 CHUNK = 250  # events that a stream of lines reads at once
 
 EXAMPLE_ID = "019ab3f2-7c1e-7d55-9f30-2b1f6a0c4d12"
-T = TypeVar("T")
 EventId = Annotated[UUID, Path(description="The event.", examples=[EXAMPLE_ID])]
 
 router = APIRouter(
@@ -180,30 +179,18 @@ async def _all_lines(call: Call, wanted: Wanted, after: int) -> Response:
     feed = call.services.feed
     first = await feed.read(wanted, after, CHUNK)
     until = max(first.head, after)
+    begun = _body(wanted.company_id, first.rows, NDJSON)  # what cannot be shown is said at once
 
     async def lines() -> AsyncIterator[bytes]:
-        batch = first
-        while batch.position < until:
-            async with _meanwhile(feed.read(wanted, batch.position, CHUNK, until)) as following:
+        yield begun
+        pages = feed.pages(wanted, first.position, until, CHUNK)
+        async with contextlib.aclosing(pages):
+            async for batch in pages:
                 yield _body(wanted.company_id, batch.rows, NDJSON)
-                batch = await following
-        yield _body(wanted.company_id, batch.rows, NDJSON)
 
     answer = _positions(replace(first, position=until)) | {"Vary": "Accept"}
     answer |= await call.services.checkpoints.header(wanted.company_id)
     return StreamingResponse(lines(), 200, answer, NDJSON)
-
-
-@contextlib.asynccontextmanager
-async def _meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """Work that goes on beside the block, once it is begun, and ends with it."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.sleep(0)  # the database is asked before we make use of the time
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _body(company_id: UUID, rows: Sequence[Any], media_type: str) -> bytes:

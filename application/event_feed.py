@@ -3,7 +3,8 @@
 Runs on the statements of any connection that may read events; row-level security holds under it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -114,6 +115,29 @@ class EventFeed:
         else:
             position = last if cut else max(after, min(head, until))
         return Batch(found, position, head, store_head)
+
+    async def pages(
+        self, wanted: Wanted, after: int, until: int, size: int
+    ) -> AsyncGenerator[Batch, None]:
+        """All the wanted events above a position, to another; one page ahead of whoever takes them.
+
+        Raises:
+            As `read`.
+        """
+        if after >= until:
+            return
+        ahead = asyncio.create_task(self.read(wanted, after, size, until))
+        try:
+            while after < until:
+                batch = await ahead
+                after = batch.position
+                if after < until:
+                    ahead = asyncio.create_task(self.read(wanted, after, size, until))
+                    await asyncio.sleep(0)  # the database is asked before this page is used
+                yield batch
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
 
     async def one(self, company_id: UUID, event_id: UUID) -> dict[str, Any] | None:
         """One event of the company by its id."""

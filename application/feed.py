@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,19 @@ from domain.recorded import Recorded, upcast
 from domain.table_def import TableDef
 from domain.workspace import Workspace
 
+MOST_COMPANIES = 1_000  # whose ids are made texts once for many events
+
 
 @cache
 def public_type(topic: str) -> str:
     """`TableDef.SlugChanged` is `dynamic-tables.table-def.slug-changed.v1` to others."""
     noun, verb = (re.sub(r"(?<!^)(?=[A-Z])", "-", part).lower() for part in topic.split("."))
     return f"dynamic-tables.{noun}.{verb}.v1"
+
+
+@lru_cache(MOST_COMPANIES)
+def _text(company_id: UUID) -> str:
+    return str(company_id)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -46,21 +53,20 @@ def public_item(company_id: UUID, row: Sequence[Any]) -> dict[str, Any]:
     `row`: position, aggregate, version, topic, state and event id. An erased event has no state.
     """
     position, originator_id, version, topic, state, event_id = row
-    stored = {} if state is None else upcast(topic, from_json(state))
-    metadata = stored.get("metadata", {})
     item: dict[str, Any] = {
         "position": str(position),
-        "id": metadata.get("eventId") or str(event_id),  # a text there already
+        "id": str(event_id),
         "type": public_type(topic),
-        "companyId": metadata.get("companyId") or str(company_id),
+        "companyId": _text(company_id),
         "version": version,
     }
     is_table = topic.startswith("TableDef.")
     if is_table:
         item["tableId"] = str(originator_id)
-    if not stored:
+    if state is None:
         return item | {"data": None, "erased": True}
-    data = stored["data"]
+    stored = upcast(topic, from_json(state))
+    data, metadata = stored["data"], stored["metadata"]
     if not is_table and "workspaceId" in data:
         item["workspaceId"] = data["workspaceId"]
     return item | {

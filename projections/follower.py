@@ -147,12 +147,12 @@ class Follower:
         """
         self.idle = not events
         if self.idle:
-            await self._advance(rows[-1][5])
+            await self._advance(last_position(rows))
         else:
             async with self.connection.transaction():
-                await self._advance(rows[-1][5])
+                await self._advance(last_position(rows))
                 await self.projection.apply(self.connection, events)
-        self.position = rows[-1][5]
+        self.position = last_position(rows)
 
     def _until_it_must_act(self, rows: list[Any]) -> list[Any]:
         """Up to the first event that it acts on: the position tells what is done."""
@@ -246,6 +246,12 @@ class Follower:
         )  # fmt: skip
         if moved.rowcount != 1:
             raise Fenced(self.schema)
+
+
+def last_position(rows: Sequence[Any]) -> int:
+    """The position of the last of these rows of the log."""
+    *_, position, _ = rows[-1]
+    return int(position)
 
 
 def _is_poison(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection, sql
 
 from domain.recorded import Recorded
 from projections.base import Projection, channel, connect, create, create_indexes, live_schema
-from projections.follower import BY_INDEX, Follower
+from projections.follower import BY_INDEX, Follower, last_position
 
 TRY_TO_REBUILD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 REBUILT = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
@@ -88,7 +88,7 @@ async def _catch_up(
     """
     rows, events = await _read(follower, ahead, follower.position)
     while len(rows) == BATCH:
-        next_ones = _read(follower, ahead, rows[-1][5])
+        next_ones = _read(follower, ahead, last_position(rows))
         rows, events = await _last_of(follower.project(rows, events), next_ones)
         progress(follower.position)
     if rows:

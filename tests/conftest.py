@@ -30,9 +30,11 @@ from api.roles import PROJECTOR_ROLE
 
 # Each worker of each run would compile all the tests again.
 sys.dont_write_bytecode = False
-# Who runs in the background ignores these; the processes that are started here have to heed them.
+# What ignores them in the background or under nohup hands that on to the processes that it starts,
+# which have to heed them; what handles them does not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # The same examples at each run: a red run is red again, and a green one tells nothing by chance.
 settings.register_profile("deterministic", derandomize=True, database=None, deadline=None)

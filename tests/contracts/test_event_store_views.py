@@ -1,8 +1,10 @@
 """The event table for others: the event-sourcing library's own tools, people with SQL, the feed."""
 
+import asyncio
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -10,10 +12,11 @@ from uuid import UUID, uuid4
 import pytest
 from eventsourcing.application import Application
 from eventsourcing.persistence import ProgrammingError
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import conninfo_to_dict
 
-from application.event_feed import LATEST, PAGE, PAGE_OF_ONE
+from api.roles import API_ROLE, as_role
+from application.event_feed import LATEST, PAGE, PAGE_OF_ONE, EventFeed, Wanted
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import companies
 from domain.base import replay
@@ -207,6 +210,29 @@ async def test_a_page_of_the_feed_asks_for_the_head_once_however_many_events_it_
         ).fetchall()  # fmt: skip
         assert len(found) > 1
         assert owner.execute(CALLS).fetchone() == (1,)
+
+
+async def test_pages_of_the_feed_join_to_the_whole_and_nothing_is_read_for_who_left(
+    any_database: str, filled: Sequence[Recorded]
+) -> None:
+    async with await AsyncConnection.connect(as_role(any_database, API_ROLE)) as connection:
+
+        async def fetch(query: str, params: Mapping[str, Any]) -> Sequence[Any]:
+            return await (await connection.execute(query.encode(), params)).fetchall()
+
+        feed, wanted = EventFeed(fetch), Wanted(filled[0].company_id)
+        whole = await feed.read(wanted, 0, 1_000)
+        for size in (1, 7, 1_000):
+            pages = [page async for page in feed.pages(wanted, 0, whole.head, size)]
+            assert [row for page in pages for row in page.rows] == list(whole.rows)
+            assert pages[-1].position == whole.head
+        assert not [page async for page in feed.pages(wanted, whole.head, whole.head, 7)]
+
+        others = asyncio.all_tasks()
+        async with aclosing(feed.pages(wanted, 0, whole.head, 7)) as begun:
+            assert len((await anext(begun)).rows) == 7
+            assert asyncio.all_tasks() > others
+        assert asyncio.all_tasks() == others
 
 
 def test_no_source_file_switches_on_the_library_s_unordered_appends() -> None:
