@@ -22,7 +22,7 @@ def _tested(name: str, expected: str, *where: str) -> None:
     async def tested(there: World) -> str:
         if not there.long:
             raise LeftOut(f"injected by `make test`: {', '.join(where)}")
-        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider"]
         done = await asyncio.to_thread(
             subprocess.run, [*command, *(f"tests/{each}" for each in where)],
             cwd=ROOT, capture_output=True, text=True, check=False,
@@ -30,7 +30,8 @@ def _tested(name: str, expected: str, *where: str) -> None:
         lines = done.stdout.strip().splitlines()
         assert done.returncode == 0, lines[-10:]
         passed = PASSED.search(lines[-1])
-        return f"{passed[1] if passed else 'no'} tests passed: {', '.join(where)}"
+        assert passed, lines[-1]
+        return f"{passed[1]} tests passed: {', '.join(where)}"
 
     tested.__name__ = re.sub(r"[^a-z]+", "_", name.partition(",")[0].lower()).strip("_")
     fault(name, expected)(tested)
