@@ -26,7 +26,7 @@ from tests.streams import Stream
 pytestmark = pytest.mark.anyio
 
 STALLED = sized(60, 2_000)
-PATIENCE = 2.0  # seconds of the process
+PATIENCE = sized(2.0, 20.0)  # seconds of the process: all have begun by then
 BEFORE, MEANWHILE, SIZE = sized(60, 100), sized(150, 200), 2_000  # events, and characters in each
 EACH = 400_000  # bytes of memory that one who does not read may cost
 READ = 3  # events that one takes before it reads no more
