@@ -117,6 +117,12 @@ def test_a_new_table_is_refused_with_everything_that_is_wrong_at_once() -> None:
     }
 
 
+def test_a_copy_takes_nothing_but_what_is_its_own() -> None:
+    with pytest.raises(ValidationError) as refused:
+        parsed(Copy, settings={})
+    assert [error["type"] for error in refused.value.errors()] == ["extra_forbidden"]
+
+
 @every_change
 def test_a_change_is_recorded(command: Command, fact: Any) -> None:
     Given().when(command).then(fact)
