@@ -196,7 +196,7 @@ async def _all_lines(call: Call, wanted: Wanted, after: int) -> Response:
 def _body(company_id: UUID, rows: Sequence[Any], media_type: str) -> bytes:
     form = cloud_event if media_type == CLOUD_EVENTS else public_item
     items = (form(company_id, row) for row in rows)
-    if media_type == NDJSON:  # one by one: what is still near is made again and again
+    if media_type == NDJSON:  # each is bytes before the next is made: its memory is still near
         return b"".join(to_json(item) + b"\n" for item in items)
     return to_json([*items])
 

@@ -15,6 +15,7 @@ from application.event_store.session import companies, scoped
 from application.feed import public_item
 
 SCAN = 20_000  # events looked at for one page; a filter that matches nothing moves on all the same
+# What was `seen` is materialized, or each row would ask for the head again.
 _PAGE = """
 WITH scanned AS MATERIALIZED (
     SELECT position, originator_id, originator_version, topic, state, event_id

@@ -30,8 +30,8 @@ from api.roles import PROJECTOR_ROLE
 
 # Each worker of each run would compile all the tests again.
 sys.dont_write_bytecode = False
-# What ignores them in the background or under nohup hands that on to the processes that it starts,
-# which have to heed them; what handles them does not.
+# A run in the background or under nohup ignores these signals, and what it starts would inherit
+# that; handlers are not inherited, and the processes of the tests have to heed the signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
