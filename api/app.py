@@ -32,7 +32,6 @@ from api import (
     workspaces,
 )
 from api.bootstrap import services
-from api.collector import collect_seldom
 from api.dispatch import Dispatch
 from api.edition import VERSION
 from api.middleware import Requests
@@ -82,7 +81,6 @@ def create_app(settings: Settings, database_url: str) -> FastAPI:
             app.state.caught_up = False
             # What lives now lives until the end: the collector need not look at it again.
             gc.freeze()
-            collect_seldom()
             yield
 
     app = FastAPI(

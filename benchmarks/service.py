@@ -217,7 +217,6 @@ def _serve(variant: str, fd: int) -> None:
 
 
 def _project(without: str) -> None:
-    collect_seldom()
     settings = Settings()
     database = settings.database_url or ""
     conninfo = as_role(database, PROJECTOR_ROLE)
@@ -229,6 +228,7 @@ def _project(without: str) -> None:
 
 
 if __name__ == "__main__":
+    collect_seldom()  # as the command line does, which is passed over here
     match sys.argv[1:]:
         case ["project", without]:
             _project(without)
