@@ -478,3 +478,11 @@ async def test_postgres_says_what_the_store_in_memory_says(
     await twins.end(start)
     ours, theirs = [await everything(store) for store in twins.stores]
     assert [r.event for r in ours] == [r.event for r in theirs[start:]]
+
+
+async def test_each_event_has_a_salt_of_its_own(
+    postgres_store: PostgresEventStore, owner: Connection[Any]
+) -> None:
+    await at_once(postgres_store, [creation(uuid4(), events=3) for _ in range(2)])
+    salts = owner.execute("SELECT salt FROM event_store.events").fetchall()
+    assert [len(salt) for (salt,) in set(salts)] == [16] * 6

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from threading import Timer
 from typing import Any
@@ -157,6 +158,44 @@ def test_the_process_that_a_batch_was_sent_to_is_waited_for_until_it_ends_a_seco
         ending.join()
 
 
+def test_what_became_of_a_batch_is_asked_for_under_the_lock(
+    any_database: str, owner: Connection[Any]
+) -> None:
+    owner.execute(LOCK)
+    with connected(any_database) as other, ThreadPoolExecutor() as threads:
+        answer = threads.submit(other.execute, "SELECT event_store.resolve('[]', 0)")
+        with pytest.raises(TimeoutError):
+            answer.result(0.2)
+        owner.execute(UNLOCK)
+        answer.result(10)
+
+
+async def test_nobody_is_told_that_nothing_was_stored_who_could_not_look(
+    proxy: Proxy, owner: Connection[Any]
+) -> None:
+    conninfo = conninfo_to_dict(as_role(proxy.conninfo, API_ROLE))
+    impatient = f"{conninfo['options']} -c lock_timeout=100ms"
+    store = PostgresEventStore(make_conninfo("", **conninfo | {"options": impatient}))
+    await store.append(creation(uuid4()))
+    owner.execute(LOCK)
+    proxy.next_message(cut_before_sending)
+    with pytest.raises(StoreUnavailable, match="what was stored is unknown"):
+        await store.append(creation(uuid4()))
+    owner.execute(UNLOCK)
+    await store.close()
+
+
+async def test_a_store_that_failed_says_so_until_it_stores_again(any_database: str) -> None:
+    store = PostgresEventStore(as_role(any_database, API_ROLE))
+    assert store.is_storing
+    with pytest.raises(StoreUnavailable):
+        await store.append(Append(uuid4(), uuid4(), 2**40))  # more than the database can count
+    assert not store.is_storing
+    await store.append(creation(uuid4()))
+    assert store.is_storing
+    await store.close()
+
+
 async def replayed(store: PostgresEventStore, append: Append) -> Receipt:
     """The receipt of a command as it was first given."""
     again = await store.append(append)
@@ -221,6 +260,7 @@ async def test_no_database_is_unavailable_soon(tmp_path: Any) -> None:
     answers = await outcomes(store, [creation(uuid4()) for _ in range(20)])
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     assert time.monotonic() - started < 10, "not one after the other"
+    assert not store.is_storing
 
 
 async def test_a_lock_that_others_hold_fails_the_whole_queue_at_once(
