@@ -44,7 +44,7 @@ INSERT INTO present_eras SELECT * FROM json_populate_recordset(NULL::present_era
    SET era = excluded.era, part = excluded.part, events = excluded.events,
        tables = excluded.tables, filled_to = excluded.filled_to, latest = excluded.latest
 """
-BEGIN = "INSERT INTO eras (company_id, era, part, begins) VALUES (%s, %s, %s, %s)"
+BEGIN = "INSERT INTO eras SELECT * FROM json_populate_recordset(NULL::eras, %s::json)"
 END = f"""
 UPDATE standings s
    SET until = ended.until,
@@ -96,11 +96,12 @@ class Present:
         """Whether the next era is to be filled."""
         return self.events >= max(SHORTEST, self.tables)
 
-    @property
-    def part_by_now(self) -> int:
-        """The part that the events seen so far lead to; filling the next era takes time, too."""
+    def count(self) -> bool:
+        """Count an event; whether a part begins with it. Filling the next era takes time, too."""
         expected = max(SHORTEST, self.tables) * (1 + 1 / SHARE)
-        return min(PARTS - 1, int(PARTS * self.events / expected))
+        before, self.part = self.part, min(PARTS - 1, int(PARTS * self.events / expected))
+        self.events += 1
+        return self.part != before
 
     def of(self, id: UUID) -> Sequence[int]:
         """The eras in which a table stands now."""
@@ -119,24 +120,28 @@ async def stand(
     presents = await _load(connection, rows)
     standing: list[Row] = []
     last: dict[UUID, Row] = {}
-    ended = []
+    ended, begun = [], []
     for row in rows:
         id, position, present = row["id"], row["position"], presents[row["company_id"]]
+        if present.count():
+            begun.append(_beginning(present, position - 1))
         if id in last:
-            last.pop(id)["until"] = position
+            last.pop(id).update({"until": position, "ended_in": present.part})
         elif id in former:
             ended.append((id, former[id], position, present.era, present.part))
         if row.get("purged_at") is None:
             present.latest = max(present.latest, row["updated_at"])
             last[id] = {column: row[column] for column in COLUMNS}
-            last[id] |= {"until": FOR_EVER, "latest": present.latest}
+            last[id] |= {"until": FOR_EVER, "ended_in": PARTS, "latest": present.latest}
             standing.append(last[id])
     if ended:
         await connection.execute(
             END.encode(), [list(column) for column in zip(*ended, strict=True)]
         )
     await _add(connection, standing, presents)
-    await _go_on(connection, rows, presents)
+    await _begin(connection, begun + await _go_on(connection, rows, presents))
+    kept = [vars(present) for present in presents.values()]
+    await connection.execute(SAVE, (to_json(kept).decode(),))
 
 
 async def _load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, Present]:
@@ -144,60 +149,62 @@ async def _load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, 
     async with connection.cursor(row_factory=class_row(Present), binary=True) as cursor:
         await cursor.execute(LOAD, (list(wanted),))
         found = {present.company_id: present async for present in cursor}
-    for company_id in wanted - found.keys():
-        found[company_id] = Present(company_id, era=1)
-        await _begin(connection, found[company_id], 0)
-    return found
+    new = {company_id: Present(company_id, era=1) for company_id in wanted - found.keys()}
+    await _begin(connection, [_beginning(present, 0) for present in new.values()])
+    return found | new
 
 
-async def _begin(connection: AsyncConnection, present: Present, position: int) -> None:
-    await connection.execute(BEGIN, (present.company_id, present.era, present.part, position))
+def _beginning(present: Present, position: int) -> Row:
+    return {"company_id": present.company_id, "begins": position, "era": present.era,
+            "part": present.part}  # fmt: skip
+
+
+async def _begin(connection: AsyncConnection, beginnings: Sequence[Row]) -> None:
+    if beginnings:
+        await connection.execute(BEGIN, (to_json(beginnings).decode(),))
 
 
 async def _add(
     connection: AsyncConnection, standing: Sequence[Row], presents: Mapping[UUID, Present]
 ) -> None:
+    """Add rows to the present era; to the next one only what may still stand when it begins."""
     kept = []
     for row in standing:
         present = presents[row["company_id"]]
-        for era in present.of(row["id"]):
-            part = present.part if era == present.era else BEFORE
-            kept.append(row | {"era": era, "ended_in": PARTS if row["until"] == FOR_EVER else part})
+        eras = present.of(row["id"]) if row["until"] == FOR_EVER else [present.era]
+        kept += [row | {"era": era} for era in eras]
     if kept:
         await connection.execute(ADD, (to_json(kept).decode(),))
 
 
 async def _go_on(
     connection: AsyncConnection, rows: Sequence[Row], presents: Mapping[UUID, Present]
-) -> None:
-    """Count the events of each era, and fill the next one when it has seen enough."""
+) -> list[Row]:
+    """Fill the next era of each company that has seen enough; those that begin now."""
+    begun = []
     of_company: dict[UUID, list[Row]] = defaultdict(list)
     for row in rows:
         of_company[row["company_id"]].append(row)
     for company_id, events in of_company.items():
         present = presents[company_id]
-        before = present.era, present.part
-        present.events += len(events)
-        present.part = present.part_by_now
         if present.filled_to is None and present.full:
             present.filled_to = NOTHING
-        if present.filled_to is not None:
-            await _fill(connection, present, len(events))
-        if (present.era, present.part) != before:
-            await _begin(connection, present, events[-1]["position"])
-    kept = [vars(present) for present in presents.values()]
-    await connection.execute(SAVE, (to_json(kept).decode(),))
+        if present.filled_to is not None and await _fill(connection, present, len(events)):
+            begun.append(_beginning(present, events[-1]["position"]))
+    return begun
 
 
-async def _fill(connection: AsyncConnection, present: Present, events: int) -> None:
+async def _fill(connection: AsyncConnection, present: Present, events: int) -> bool:
+    """Fill the next era by a share; whether it is full, and the present one from now on."""
     share = max(LEAST_SHARE, SHARE * events)
     params: dict[str, Any] = {**vars(present), "share": share}
     carried, last = await _one(connection, CARRY, params)
     if carried == share:
         present.filled_to = last
-        return
+        return False
     present.era, present.part, present.events, present.filled_to = present.era + 1, 0, 0, None
     [present.tables] = await _one(connection, COUNT, (present.company_id, present.era))
+    return True
 
 
 async def _one(connection: AsyncConnection, query: str, params: Any) -> Any:

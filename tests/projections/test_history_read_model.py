@@ -118,6 +118,19 @@ async def test_eras_follow_each_other_while_tables_change(world: World) -> None:
     assert (await check(world.conninfo)).differences == []
 
 
+async def test_the_parts_of_an_era_are_told_apart_within_a_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eras, "SHORTEST", 32)  # and as many to fill the next: 4 events for a part
+    id = await world.create("Orders")
+    for number in range(30):
+        await world.change(id, name=f"Name {number}")
+    await world.project()
+    begins = await world.ask(f"SELECT begins, part FROM {HISTORY}.eras ORDER BY begins")
+    assert begins == [(0, 0), (4, 1), (8, 2), (12, 3), (16, 4), (20, 5), (24, 6), (28, 7)]
+    await assert_exact(world)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
