@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.table_defs import PURGE, WRITE
+from api.table_defs import WRITE
 from api.table_schemas import TableChanges
 from api.web import writes
 from api.web.page import Page, PageCall, ours, redirect
@@ -43,12 +43,6 @@ async def move_selected(call: PageCall) -> Response:
         return await call.services.table_defs.change(id, request, changes)
 
     return await _each(call, "change", move, "moved-some")
-
-
-@router.post("/tables/selected/purge", dependencies=PURGE)
-async def purge_selected(call: PageCall) -> Response:
-    """End several deleted tables for ever."""
-    return await _each(call, "purge", call.services.table_defs.purge, "purged-some")
 
 
 async def _each(

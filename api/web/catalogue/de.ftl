@@ -81,10 +81,6 @@ notice-moved-some = { $count ->
     [one] Eine Tabelle verschoben.
    *[other] { $count } Tabellen verschoben.
 }
-notice-purged-some = { $count ->
-    [one] Eine Tabelle ist endgültig weg.
-   *[other] { $count } Tabellen sind endgültig weg.
-}
 
 ## Die Liste
 

@@ -81,10 +81,6 @@ notice-moved-some = { $count ->
     [one] Moved one table.
    *[other] Moved { $count } tables.
 }
-notice-purged-some = { $count ->
-    [one] One table is gone for ever.
-   *[other] { $count } tables are gone for ever.
-}
 
 ## The list
 
