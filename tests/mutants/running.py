@@ -113,7 +113,7 @@ def _forget_databases(server: str) -> None:
     """What tests made of a mutant that was killed in the end, and the template of the last one."""
     with psycopg.connect(server, autocommit=True) as connection:
         for (name,) in connection.execute(DATABASES).fetchall():
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             connection.execute(drop.format(sql.Identifier(name)))
 
 
