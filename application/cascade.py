@@ -57,6 +57,8 @@ class Cascade:
             elif isinstance(recorded.event, OPENS):
                 await self._restore_members(connection, recorded)
 
+    recover = apply  # it parks nothing
+
     async def _delete_members(self, connection: AsyncConnection, cause: Recorded) -> None:
         """Only who was in it when it was deleted: it may have been restored, and filled, since."""
         members = self._members(cause, before=cause.position)

@@ -32,6 +32,9 @@ class Projection(Protocol):
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Write what these events, in global order, change; the caller holds the transaction."""
 
+    async def recover(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
+        """The same of aggregates that were parked, when others have moved on since."""
+
 
 def live_schema(projection: "Projection | type[Projection]") -> str:
     """The schema that queries read, such as `table_defs_v1`."""

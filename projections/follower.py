@@ -225,7 +225,7 @@ class Follower:
         try:
             async with self.connection.transaction():
                 await self._advance(self.position)
-                await self.projection.apply(self.connection, events)
+                await self.projection.recover(self.connection, events)
                 await self.connection.execute(UNPARK, (self.schema, ids))
         except Exception as error:
             if not _is_poison(error):

@@ -37,6 +37,10 @@ SELECT v.*
        SELECT id, version, company_id, {", ".join(STATE)}
          FROM versions WHERE id = wanted.id ORDER BY version DESC LIMIT 1) AS v
 """  # noqa: S608
+VERSIONS = f"""
+SELECT id, version, company_id, position, {", ".join(STATE)}
+  FROM versions WHERE id = ANY(%s) ORDER BY id, version
+"""  # noqa: S608
 ADD = """
 INSERT INTO versions SELECT * FROM json_populate_recordset(NULL::versions, %s::json)
 """
@@ -68,18 +72,32 @@ class HistoryProjection:
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Add a version for each event, and let those of tables stand from then on."""
-        states = await _load(connection, events)
-        for recorded in events:
-            if isinstance(recorded.event, ErasingEvent):
-                await _forget(connection, recorded.event)
-                states.pop(recorded.event.originator_id, None)
-        former = {id: state["version"] for id, state in states.items()}
-        rows = [_version(states, recorded) for recorded in events]
-        kept = [{column: row.get(column) for column in COLUMNS} for row in rows]
-        await connection.execute(ADD, (to_json(kept).decode(),))
-        tables = [row for row in rows if row["topic"].startswith("TableDef.")]
-        if tables:
-            await eras.stand(connection, tables, former)
+        rows, former = await _add(connection, events)
+        if rows:
+            await eras.stand(connection, rows, former)
+
+    async def recover(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
+        """Add them, and let those tables stand anew, in all eras since."""
+        rows, _ = await _add(connection, events)
+        if rows:
+            versions = await _versions(connection, list({row["id"] for row in rows}))
+            await eras.stand_again(connection, versions)
+
+
+async def _add(
+    connection: AsyncConnection, events: Sequence[Recorded]
+) -> tuple[Sequence[Row], Mapping[UUID, int]]:
+    """Add a version for each event; those of tables, and which version was the last before."""
+    states = await _load(connection, events)
+    for recorded in events:
+        if isinstance(recorded.event, ErasingEvent):
+            await _forget(connection, recorded.event)
+            states.pop(recorded.event.originator_id, None)
+    former = {id: state["version"] for id, state in states.items()}
+    rows = [_version(states, recorded) for recorded in events]
+    kept = [{column: row.get(column) for column in COLUMNS} for row in rows]
+    await connection.execute(ADD, (to_json(kept).decode(),))
+    return [row for row in rows if row["topic"].startswith("TableDef.")], former
 
 
 async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict[UUID, Row]:
@@ -92,6 +110,14 @@ async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict
         set_json_loads(from_json, cursor)
         await cursor.execute(LOAD.encode(), (list(wanted),))
         return {row["id"]: row async for row in cursor}
+
+
+async def _versions(connection: AsyncConnection, ids: Sequence[UUID]) -> Sequence[Row]:
+    """All versions of these tables, in their order."""
+    async with connection.cursor(row_factory=dict_row, binary=True) as cursor:
+        await cursor.execute(VERSIONS.encode(), (ids,))
+        rows = await cursor.fetchall()
+    return [table_defs.searchable(row) if row["name"] else row for row in rows]
 
 
 async def _forget(connection: AsyncConnection, event: Event) -> None:

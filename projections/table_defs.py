@@ -96,6 +96,8 @@ class TableDefsProjection:
             handles.project(row, recorded)
         await _save(connection, list(rows.values()), former)
 
+    recover = apply  # one table's row does not depend on others
+
 
 @handles(TableDef.Created)
 def _created(row: Row, event: TableDef.Created) -> None:

@@ -67,6 +67,8 @@ class TenancyProjection:
                 _fold(rows, ours)
                 await connection.execute(save.encode(), (to_json(list(rows.values())).decode(),))
 
+    recover = apply  # one row does not depend on others
+
 
 @handles(Company.Registered)
 def _registered(row: Row, event: Company.Registered) -> None:

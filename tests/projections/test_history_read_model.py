@@ -69,7 +69,7 @@ async def assert_exact(world: World) -> None:
             wanted = Filter(company, state="all", sort="updatedAt")
             shown = await listed(world, wanted, position)
             expected = await folded(world, company, position)
-            expected.sort(key=lambda table: (bool(table.deleted_at), table.modified_on, table.id))
+            expected.sort(key=lambda table: (table.modified_on, table.id))
             assert [
                 (item["id"], item["version"], item["name"], item["settings"]) for item in shown
             ] == [(str(t.id), t.version, t.name, t.settings) for t in expected], position
@@ -178,3 +178,31 @@ async def test_what_was_purged_is_found_among_the_purged_alone(world: World) -> 
     async with await reader(world.conninfo) as connection:
         plan = await connection.execute(f"EXPLAIN {CHANGED}".encode(), params)
         assert "versions_purged" in str(await plan.fetchall())
+
+
+async def test_what_waited_stands_where_it_stood_when_it_is_projected_at_last(world: World) -> None:
+    waiting, gone, other = [await world.create(name) for name in ("Orders", "Old", "Others")]
+    await world.change(waiting, name="Sales")
+    await world.project()
+    position = await world.append(waiting, 3, "TableDef.Renamed", b"{")
+    ahead = world.stored({"description": "Later"}) | {"occurredAt": "2099-01-01T00:00:00Z"}
+    await world.append(waiting, 4, "TableDef.DescriptionChanged", json.dumps(ahead).encode())
+    last = await world.append(gone, 2, "TableDef.Renamed", b"{")
+    for number in range(16):
+        await world.change(other, name=f"Name {number}")
+        if number == 8:
+            await world.append(waiting, 5, "TableDef.Deleted", {})
+            await world.append(gone, 3, "TableDef.Deleted", {})
+            await world.append(gone, 4, "TableDef.Purged", {})
+        await world.project(2)
+    for kept in ("slugs WHERE table_id", "memberships WHERE member_id"):  # as purging it would
+        await world.owner.execute(f"DELETE FROM event_store.{kept} = %s", (gone,))
+    assert set(await world.parked()) == {waiting, gone}
+    await world.repair(position, "TableDef.Renamed", {"name": "Repaired"})
+    await world.repair(last, "TableDef.Renamed", {"name": "Older"})
+    for number in range(3):
+        await world.project()
+        await assert_exact(world)
+        assert (await check(world.conninfo)).differences == []
+        await world.change(other, name=f"New {number}")
+    assert await world.parked() == {}
