@@ -8,7 +8,7 @@ Those that ended are told apart by the part of the era in which they did, so tha
 position need not pass over all that ended before it, which is what was updated longest ago.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,7 +114,8 @@ class Present:
         return self.events >= max(SHORTEST, self.tables)
 
     def count(self) -> bool:
-        """Count an event; whether a part begins with it. Filling the next era takes time, too."""
+        """Count an event; whether a part begins with it."""
+        # Filling the next era takes time, too.
         expected = max(SHORTEST, self.tables) * (1 + 1 / SHARE)
         before, self.part = self.part, min(PARTS - 1, int(PARTS * self.events / expected))
         self.events += 1
@@ -163,7 +164,8 @@ async def stand(
 async def stand_again(connection: AsyncConnection, versions: Sequence[Row]) -> None:
     """Let tables stand where they did that were left out while eras went by.
 
-    `versions`: all of each table, in their order. What was erased never stood.
+    `versions`: all of each table, in their order. What was purged stands no more, what was erased
+    never did.
     """
     presents = await _load(connection, versions)
     spans = await _spans(connection, presents)
@@ -180,8 +182,7 @@ async def stand_again(connection: AsyncConnection, versions: Sequence[Row]) -> N
             stood |= {"until": until, "latest": row["updated_at"]}
             kept += [
                 stood | {"era": span.era, "ended_in": span.part_of(until)}
-                for span in spans[row["company_id"]]
-                if row["position"] < span.ends and until > span.begins[0]
+                for span in _between(spans[row["company_id"]], row["position"], until)
             ]
             if until == FOR_EVER:  # also in the next one, if that is filled so far
                 after = [era for era in present.of(row["id"]) if era > present.era]
@@ -201,11 +202,21 @@ class _Span:
     parts: Sequence[int]
     ends: int = FOR_EVER
 
+    def since(self) -> int:
+        """The position from which on it answers."""
+        return self.begins[0]
+
     def part_of(self, until: int) -> int:
         """The part in which a row ends."""
-        if until >= self.ends:
+        if until > self.ends or until == FOR_EVER:
             return PARTS
         return self.parts[bisect_left(self.begins, until) - 1]
+
+
+def _between(spans: Sequence[_Span], position: int, until: int) -> Sequence[_Span]:
+    """Those in which something stood that came at `position`."""
+    first = bisect_right(spans, position, key=_Span.since) - 1
+    return spans[first : bisect_left(spans, until, key=_Span.since)]
 
 
 async def _spans(
@@ -265,7 +276,7 @@ async def _add(
 async def _go_on(
     connection: AsyncConnection, rows: Sequence[Row], presents: Mapping[UUID, Present]
 ) -> list[Row]:
-    """Fill the next era of each company that has seen enough; those that begin now."""
+    """Fill the next era of each company that has seen enough; returns those that begin now."""
     begun = []
     of_company: dict[UUID, list[Row]] = defaultdict(list)
     for row in rows:

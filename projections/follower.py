@@ -51,6 +51,8 @@ VALUES (%s, %s, %s, %s)
 """
 UNPARK = "DELETE FROM projections.parked WHERE projection = %s AND originator_id = ANY(%s)"
 # How its connection looks for rows, whatever the planner believed of a table when it was small.
+# What waited for long takes as long as it takes; were it given up, it would be tried for ever.
+NO_HURRY = "SET LOCAL statement_timeout = 0"
 BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 KNOWN_TO_ANY_RELEASE = """
 SELECT max(class_version) FROM event_store.topics WHERE topic = %s
@@ -225,6 +227,7 @@ class Follower:
         try:
             async with self.connection.transaction():
                 await self._advance(self.position)
+                await self.connection.execute(NO_HURRY)
                 await self.projection.recover(self.connection, events)
                 await self.connection.execute(UNPARK, (self.schema, ids))
         except Exception as error:

@@ -117,7 +117,7 @@ async def _versions(connection: AsyncConnection, ids: Sequence[UUID]) -> Sequenc
     async with connection.cursor(row_factory=dict_row, binary=True) as cursor:
         await cursor.execute(VERSIONS.encode(), (ids,))
         rows = await cursor.fetchall()
-    return [table_defs.searchable(row) if row["name"] else row for row in rows]
+    return [row if row["name"] is None else table_defs.searchable(row) for row in rows]
 
 
 async def _forget(connection: AsyncConnection, event: Event) -> None:

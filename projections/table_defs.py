@@ -96,7 +96,7 @@ class TableDefsProjection:
             handles.project(row, recorded)
         await _save(connection, list(rows.values()), former)
 
-    recover = apply  # one table's row does not depend on others
+    recover = apply  # no row depends on others, but who gave a slug up last is told by order
 
 
 @handles(TableDef.Created)

@@ -35,6 +35,17 @@ SELECT gen_random_uuid(), 1, %s, position, 'TableDef.Created', gen_random_uuid()
   FROM generate_series(1, 3000) AS position
 """
 
+# Lists would be right, and slow.
+WRONG_PARTS = f"""
+SELECT s.version, s.era, s.position, s.until, s.ended_in, ended.era, ended.part
+  FROM {HISTORY}.standings s
+ CROSS JOIN LATERAL (
+       SELECT era, part FROM {HISTORY}.eras e
+        WHERE e.company_id = s.company_id AND e.begins < s.until
+        ORDER BY e.begins DESC LIMIT 1) AS ended
+ WHERE s.until < {eras.FOR_EVER} AND ended.era = s.era AND ended.part <> s.ended_in
+"""
+
 
 @pytest.fixture
 async def world(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
@@ -73,6 +84,7 @@ async def assert_exact(world: World) -> None:
             assert [
                 (item["id"], item["version"], item["name"], item["settings"]) for item in shown
             ] == [(str(t.id), t.version, t.name, t.settings) for t in expected], position
+    assert await world.ask(WRONG_PARTS) == []
 
 
 @settings(
