@@ -169,6 +169,22 @@ class EventStoreContract:
             await store.recall(company, key("k", "two"))
         assert len(await everything(store)) == 1
 
+    async def test_each_key_of_a_company_answers_for_its_own_request(
+        self, store: EventStore
+    ) -> None:
+        company = uuid4()
+        first, second = [
+            await store.append(creation(company, idempotency=key(name))) for name in ("k", "l")
+        ]
+        for name, receipt in (("k", first), ("l", second)):
+            again = await store.recall(company, key(name))
+            assert again
+            assert (again.originator_id, again.position) == (
+                receipt.originator_id,
+                receipt.position,
+            )
+        assert await store.recall(company, key("m")) is None
+
     async def test_the_same_key_of_another_company_is_another_key(self, store: EventStore) -> None:
         await store.append(creation(uuid4(), idempotency=key("k")))
         company = uuid4()
