@@ -8,13 +8,10 @@ Those that ended are told apart by the part of the era in which they did, so tha
 position need not pass over all that ended before it, which is what was updated longest ago.
 """
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby, pairwise
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -58,20 +55,6 @@ UPDATE standings s
 """  # noqa: S608
 ADD = """
 INSERT INTO standings SELECT * FROM json_populate_recordset(NULL::standings, %s::json)
-"""
-LEAVE = "DELETE FROM standings WHERE id = ANY(%s)"
-SPANS = """
-SELECT company_id, era, array_agg(begins ORDER BY begins), array_agg(part ORDER BY begins)
-  FROM eras WHERE company_id = ANY(%s)
- GROUP BY company_id, era ORDER BY company_id, era
-"""
-LATEST = """
-UPDATE standings s SET latest = grown.latest
-  FROM (SELECT id, era, version, latest AS before,
-               max(latest) OVER (PARTITION BY company_id ORDER BY position) AS latest
-          FROM standings WHERE company_id = ANY(%s)) AS grown
- WHERE grown.before < grown.latest
-   AND s.id = grown.id AND s.era = grown.era AND s.version = grown.version
 """
 _CARRIED = ", ".join((*COLUMNS, "until", "ended_in", "latest"))
 CARRY = f"""
@@ -135,7 +118,7 @@ async def stand(
 
     `former`: the version that each table had before. What was purged stands no more.
     """
-    presents = await _load(connection, rows)
+    presents = await load(connection, rows)
     standing: list[Row] = []
     last: dict[UUID, Row] = {}
     ended, begun = [], []
@@ -158,84 +141,11 @@ async def stand(
         )
     await _add(connection, standing, presents)
     await _begin(connection, begun + await _go_on(connection, rows, presents))
-    await _save(connection, presents)
+    await save(connection, presents)
 
 
-async def stand_again(connection: AsyncConnection, versions: Sequence[Row]) -> None:
-    """Let tables stand where they did that were left out while eras went by.
-
-    `versions`: all of each table, in their order. What was purged stands no more, what was erased
-    never did.
-    """
-    presents = await _load(connection, versions)
-    spans = await _spans(connection, presents)
-    kept = []
-    for _, of_table in groupby(versions, itemgetter("id")):
-        rows = list(of_table)
-        ends = [*(row["position"] for row in rows[1:]), FOR_EVER]
-        for row, until in zip(rows, ends, strict=True):
-            if row["updated_by"] is None or row["purged_at"] is not None:
-                continue
-            present = presents[row["company_id"]]
-            present.latest = max(present.latest, row["updated_at"])
-            stood = {column: row[column] for column in COLUMNS}
-            stood |= {"until": until, "latest": row["updated_at"]}
-            kept += [
-                stood | {"era": span.era, "ended_in": span.part_of(until)}
-                for span in _between(spans[row["company_id"]], row["position"], until)
-            ]
-            if until == FOR_EVER:  # also in the next one, if that is filled so far
-                after = [era for era in present.of(row["id"]) if era > present.era]
-                kept += [stood | {"era": era, "ended_in": PARTS} for era in after]
-    await connection.execute(LEAVE, (list({row["id"] for row in versions}),))
-    await connection.execute(ADD, (to_json(kept).decode(),))
-    await connection.execute(LATEST, (list(presents),))
-    await _save(connection, presents)
-
-
-@dataclass(frozen=True)
-class _Span:
-    """From which position an era answers, and until when; `begins`: each of its `parts`."""
-
-    era: int
-    begins: Sequence[int]
-    parts: Sequence[int]
-    ends: int = FOR_EVER
-
-    def since(self) -> int:
-        """The position from which on it answers."""
-        return self.begins[0]
-
-    def part_of(self, until: int) -> int:
-        """The part in which a row ends."""
-        if until > self.ends or until == FOR_EVER:
-            return PARTS
-        return self.parts[bisect_left(self.begins, until) - 1]
-
-
-def _between(spans: Sequence[_Span], position: int, until: int) -> Sequence[_Span]:
-    """Those in which something stood that came at `position`."""
-    first = bisect_right(spans, position, key=_Span.since) - 1
-    return spans[first : bisect_left(spans, until, key=_Span.since)]
-
-
-async def _spans(
-    connection: AsyncConnection, companies: Iterable[UUID]
-) -> Mapping[UUID, Sequence[_Span]]:
-    spans: dict[UUID, list[_Span]] = defaultdict(list)
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(SPANS, (list(companies),))
-        async for company_id, *span in cursor:
-            spans[company_id].append(_Span(*span))
-    return {
-        company_id: [
-            replace(span, ends=after.begins[0]) for span, after in pairwise(of_company)
-        ] + of_company[-1:]
-        for company_id, of_company in spans.items()
-    }  # fmt: skip
-
-
-async def _load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, Present]:
+async def load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, Present]:
+    """Where each company is that these rows are of; one that is new begins."""
     wanted = {row["company_id"] for row in rows}
     async with connection.cursor(row_factory=class_row(Present), binary=True) as cursor:
         await cursor.execute(LOAD, (list(wanted),))
@@ -245,7 +155,8 @@ async def _load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, 
     return found | new
 
 
-async def _save(connection: AsyncConnection, presents: Mapping[UUID, Present]) -> None:
+async def save(connection: AsyncConnection, presents: Mapping[UUID, Present]) -> None:
+    """Keep where each company is."""
     kept = [vars(present) for present in presents.values()]
     await connection.execute(SAVE, (to_json(kept).decode(),))
 

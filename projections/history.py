@@ -17,7 +17,7 @@ from domain.company import Company
 from domain.recorded import Recorded
 from domain.table_def import TableDef
 from domain.workspace import Workspace
-from projections import eras, table_defs, tenancy
+from projections import eras, late_standings, table_defs, tenancy
 from projections.folding import fold
 from projections.handlers import Row
 
@@ -81,7 +81,7 @@ class HistoryProjection:
         rows, _ = await _add(connection, events)
         if rows:
             versions = await _versions(connection, list({row["id"] for row in rows}))
-            await eras.stand_again(connection, versions)
+            await late_standings.stand_again(connection, versions)
 
 
 async def _add(
