@@ -53,6 +53,7 @@ UPDATE standings s
        AS ended(id, version, until, era, part)
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
 """  # noqa: S608
+STAND_NO_MORE = "DELETE FROM standings WHERE id = ANY(%s)"
 ADD = """
 INSERT INTO standings SELECT * FROM json_populate_recordset(NULL::standings, %s::json)
 """

@@ -53,7 +53,6 @@ SELECT originator_id, originator_version, company_id, position, topic, event_id,
     ON CONFLICT (id, version) DO UPDATE
    SET {", ".join(f"{column} = NULL" for column in (*CAUSE, *STATE, "words"))}
 """  # noqa: S608
-STANDS_NO_MORE = "DELETE FROM standings WHERE id = %s"
 FORGET_PARKED = "UPDATE projections.parked SET error = '' WHERE originator_id = %s"
 MOST_WORDS, LONGEST_WORD = 200, 64
 MOST_TEXTS = 1_000  # that are taken apart once for many events
@@ -123,7 +122,7 @@ async def _versions(connection: AsyncConnection, ids: Sequence[UUID]) -> Sequenc
 async def _forget(connection: AsyncConnection, event: Event) -> None:
     id = event.originator_id
     await connection.execute(ERASE.encode(), (id, event.originator_version))
-    await connection.execute(STANDS_NO_MORE, (id,))
+    await connection.execute(eras.STAND_NO_MORE, ([id],))
     await connection.execute(FORGET_PARKED, (id,))
     words.cache_clear()  # nor does this process keep its texts
 

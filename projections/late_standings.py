@@ -14,10 +14,9 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from pydantic_core import to_json
 
-from projections.eras import ADD, COLUMNS, FOR_EVER, PARTS, load, save
+from projections.eras import ADD, COLUMNS, FOR_EVER, PARTS, STAND_NO_MORE, load, save
 from projections.handlers import Row
 
-LEAVE = "DELETE FROM standings WHERE id = ANY(%s)"
 SPANS = """
 SELECT company_id, era, array_agg(begins ORDER BY begins), array_agg(part ORDER BY begins)
   FROM eras WHERE company_id = ANY(%s)
@@ -59,7 +58,7 @@ async def stand_again(connection: AsyncConnection, versions: Sequence[Row]) -> N
             if until == FOR_EVER:  # also in the next one, if that is filled so far
                 after = [era for era in present.of(row["id"]) if era > present.era]
                 kept += [stood | {"era": era, "ended_in": PARTS} for era in after]
-    await connection.execute(LEAVE, (list({row["id"] for row in versions}),))
+    await connection.execute(STAND_NO_MORE, (list({row["id"] for row in versions}),))
     await connection.execute(ADD, (to_json(kept).decode(),))
     await connection.execute(LATEST, (list(presents),))
     await save(connection, presents)

@@ -179,10 +179,8 @@ class EventStoreContract:
         for name, receipt in (("k", first), ("l", second)):
             again = await store.recall(company, key(name))
             assert again
-            assert (again.originator_id, again.position) == (
-                receipt.originator_id,
-                receipt.position,
-            )
+            assert again.originator_id == receipt.originator_id
+            assert again.position == receipt.position
         assert await store.recall(company, key("m")) is None
 
     async def test_the_same_key_of_another_company_is_another_key(self, store: EventStore) -> None:
