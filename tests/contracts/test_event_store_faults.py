@@ -372,12 +372,15 @@ async def test_terminated_backends_lose_nothing_acknowledged_and_double_nothing(
     any_database: str, owner: Connection[Any]
 ) -> None:
     stores = [PostgresEventStore(as_role(any_database, API_ROLE)) for _ in range(3)]
-    company, numbers, ends = uuid4(), count(), asyncio.get_running_loop().time() + 1.5
+    company, numbers = uuid4(), count()
     acknowledged: dict[str, UUID] = {}
     faults: Counter[type] = Counter()
 
+    def is_enough() -> bool:
+        return len(acknowledged) > 300 and faults.total() > 20
+
     async def client(store: PostgresEventStore) -> None:
-        while asyncio.get_running_loop().time() < ends:
+        while not is_enough():
             name = f"intent-{next(numbers)}"
             while name not in acknowledged:
                 try:
@@ -392,7 +395,7 @@ async def test_terminated_backends_lose_nothing_acknowledged_and_double_nothing(
             " WHERE application_name = %s AND pid <> pg_backend_pid()"
             " ORDER BY random() LIMIT 1"
         )
-        while asyncio.get_running_loop().time() < ends:
+        while not is_enough():
             await asyncio.to_thread(owner.execute, query, (API_ROLE,))
             await asyncio.sleep(0.01)
 
@@ -404,7 +407,5 @@ async def test_terminated_backends_lose_nothing_acknowledged_and_double_nothing(
         " WHERE company_id = %s GROUP BY originator_id",
         (company,),
     ).fetchall()
-    assert faults  # or nothing was interrupted, and nothing is shown
-    assert len(acknowledged) > 100
     assert Counter(acknowledged.values()) == Counter(row[0] for row in rows)
     assert {row[1:] for row in rows} == {(2, 2)}
