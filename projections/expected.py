@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,13 @@ SELECT *, CASE WHEN shown::text = ({TABLE})::text THEN '{_SHOWS_ITSELF}'
 _TOMBSTONES = f"""
 SELECT id, company_id, purged_at FROM {TABLES}.purged_table_defs
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
+"""  # noqa: S608
+_FORMER_SLUGS = f"""
+SELECT table_id AS id,
+       array_agg((company_id, slug, position)::text ORDER BY position) AS former
+  FROM {TABLES}.former_slugs
+ WHERE table_id BETWEEN %(first)s AND %(last)s
+ GROUP BY table_id ORDER BY table_id
 """  # noqa: S608
 _SLUGS = """
 SELECT table_id AS id, array_agg((company_id, slug)::text ORDER BY company_id, slug) AS reserved
@@ -71,10 +79,14 @@ SELECT s.*
 """  # noqa: S608
 
 KEEP = f"""
-LOCK TABLE {TABLES}.table_defs, {TABLES}.purged_table_defs, {TENANCY}.workspaces,
-           {TENANCY}.companies, {HISTORY}.versions, {HISTORY}.standings, {HISTORY}.present_eras
+LOCK TABLE {TABLES}.table_defs, {TABLES}.former_slugs, {TABLES}.purged_table_defs,
+           {TENANCY}.workspaces, {TENANCY}.companies, {HISTORY}.versions, {HISTORY}.standings,
+           {HISTORY}.present_eras
         IN ACCESS SHARE MODE
 """
+
+# Of an aggregate and the rows of all its versions, what its row should be, None = absent.
+Tell = Callable[[Any, Sequence[Row]], Row | None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Kept:
     """Rows that somebody keeps of aggregates, one of each, or one of each of its versions.
 
     `query` finds those of the aggregates between two ids, in the order of `id` and `version`; `row`
-    tells by kind of aggregate what one should be, None = absent. `read_model` is the schema whose
+    tells by kind of aggregate what one should be. `read_model` is the schema whose
     position says how far they are; None = what the store keeps exact.
 
     `columns`: those that are compared; none = all that `row` tells. `derived`: those of them that
@@ -93,7 +105,7 @@ class Kept:
 
     what: str
     query: str
-    row: Mapping[type[Aggregate], Callable[[Any, int], Row | None]]
+    row: Mapping[type[Aggregate], Tell]
     read_model: str | None = None
     columns: Sequence[str] = ()
     derived: Sequence[str] = ()
@@ -105,7 +117,7 @@ class Kept:
         return f"{self.what} {UUID(bytes=id)}" + (f" v{version}" if version else "")
 
 
-def _of_both(aggregate: Any, position: int) -> Row:
+def _of_both(aggregate: Any, versions: Sequence[Row]) -> Row:
     return {
         "id": aggregate.id,
         "name": aggregate.name,
@@ -115,15 +127,15 @@ def _of_both(aggregate: Any, position: int) -> Row:
         "updated_by": aggregate.updated_by,
         "updated_at": aggregate.modified_on,
         "version": aggregate.version,
-        "position": position,
+        "position": versions[-1]["position"],
     }
 
 
-def _table(table: TableDef, position: int) -> Row | None:
+def _table(table: TableDef, versions: Sequence[Row]) -> Row | None:
     if table.purged_at:
         return None
     return searchable(
-        _of_both(table, position)
+        _of_both(table, versions)
         | {
             "shows": _SHOWS_ITSELF,
             "company_id": table.company_id,
@@ -138,43 +150,60 @@ def _table(table: TableDef, position: int) -> Row | None:
     )
 
 
-def _tombstone(table: TableDef, _: int) -> Row | None:
+def _tombstone(table: TableDef, _: Sequence[Row]) -> Row | None:
     if not table.purged_at:
         return None
     return {"id": table.id, "company_id": table.company_id, "purged_at": table.purged_at}
 
 
-def _reservation(table: TableDef, _: int) -> Row | None:
+def _former_slugs(table: TableDef, versions: Sequence[Row]) -> Row | None:
+    """Those that it gave up, in the order in which it did so last."""
+    given_up: dict[str, int] = {}
+    for before, after in pairwise(versions):
+        if before["slug"] != after["slug"]:
+            given_up.pop(before["slug"], None)
+            given_up[before["slug"]] = after["position"]
+    if not given_up or table.purged_at:
+        return None
+    former = [f"({table.company_id},{slug},{position})" for slug, position in given_up.items()]
+    return {"id": table.id, "former": former}
+
+
+def _reservation(table: TableDef, _: Sequence[Row]) -> Row | None:
     if table.standing.slug is None:
         return None
     return {"id": table.id, "reserved": [f"({table.company_id},{table.slug})"]}
 
 
-def _place(member: TableDef | Workspace, _: int) -> Row | None:
+def _place(member: TableDef | Workspace, _: Sequence[Row]) -> Row | None:
     container_id = member.standing.container_id
     if container_id is None:
         return None
     return {"id": member.id, "company_id": member.company_id, "container_id": container_id}
 
 
-def _workspace(workspace: Workspace, position: int) -> Row:
-    return _of_both(workspace, position) | {
+def _workspace(workspace: Workspace, versions: Sequence[Row]) -> Row:
+    return _of_both(workspace, versions) | {
         "company_id": workspace.company_id,
         "workspace_id": workspace.workspace_id,
         "deleted_at": workspace.deleted_at,
     }
 
 
-def _company(company: Company, position: int) -> Row:
-    return _of_both(company, position) | {
+def _company(company: Company, versions: Sequence[Row]) -> Row:
+    return _of_both(company, versions) | {
         "settings": company.settings,
         "removed_at": company.removed_at,
     }
 
 
-def _container(container: Workspace | Company, _: int) -> Row:
+def _container(container: Workspace | Company, _: Sequence[Row]) -> Row:
     company_id = container.company_id if isinstance(container, Workspace) else container.id
     return {"id": container.id, "company_id": company_id, "live": container.standing.live}
+
+
+def _last(_: Any, versions: Sequence[Row]) -> Row:
+    return versions[-1]
 
 
 def version_row(aggregate: Any, position: int) -> Row:
@@ -204,11 +233,12 @@ def version_row(aggregate: Any, position: int) -> Row:
 KEPT: Sequence[Kept] = (
     Kept("table", _TABLES, {TableDef: _table}, TABLES, derived=("shows",)),
     Kept("tombstone of", _TOMBSTONES, {TableDef: _tombstone}, TABLES, outlives=True),
+    Kept("former slugs of", _FORMER_SLUGS, {TableDef: _former_slugs}, TABLES),
     Kept("standing of", _STANDINGS, {TableDef: _table}, HISTORY, COLUMNS),
     Kept(
         "version",
         _VERSIONS,
-        dict.fromkeys((TableDef, Workspace, Company), version_row),
+        dict.fromkeys((TableDef, Workspace, Company), _last),
         HISTORY,
         versions=True,
         outlives=True,

@@ -4,7 +4,7 @@ An erased event has no bytes left: it says nothing, and nothing can be folded ov
 be there of an aggregate that is gone for ever is nothing, whatever its events were.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from domain.company import Company
 from domain.recorded import decode
 from domain.table_def import TableDef
 from domain.workspace import Workspace
-from projections.expected import Kept, version_row
+from projections.expected import Kept, Tell, version_row
 from projections.handlers import Row
 
 KINDS: Mapping[str, type[Aggregate]] = {
@@ -44,7 +44,7 @@ class History:
     id: UUID
     to: int = END
     lines: list[Line] = field(default_factory=list)
-    _present_rows: dict[Callable[[Any, int], Row | None], Row | None] = field(default_factory=dict)
+    _present_rows: dict[Tell, Row | None] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> bytes:
@@ -117,12 +117,12 @@ class History:
         row = kept.row[self.kind]
         if last <= limit and last <= self.to:
             if row not in self._present_rows:
-                self._present_rows[row] = row(self._all_folded[0], last)
+                self._present_rows[row] = row(*self._all_folded)
             return self._present_rows[row]
         count = sum(line.position <= min(limit, self.to) for line in self.lines)
         if not count:
             return None
-        return row(replay(self._events[:count]), self.lines[count - 1].position)
+        return row(replay(self._events[:count]), self._all_folded[1][:count])
 
     def _versions(self, limit: int) -> Iterator[tuple[Key, Row | None]]:
         for line, row in zip(self.lines, self._all_folded[1], strict=False):

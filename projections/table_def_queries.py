@@ -30,9 +30,11 @@ ID_BY_SLUG = f"""
 SELECT id, slug, true
   FROM {SCHEMA}.table_defs WHERE company_id = %(company_id)s AND slug = %(slug)s
  UNION ALL
-SELECT t.id, t.slug, false
-  FROM {SCHEMA}.former_slugs f JOIN {SCHEMA}.table_defs t ON t.id = f.table_id
- WHERE f.company_id = %(company_id)s AND f.slug = %(slug)s
+(SELECT t.id, t.slug, false
+   FROM {SCHEMA}.former_slugs f JOIN {SCHEMA}.table_defs t ON t.id = f.table_id
+  WHERE f.company_id = %(company_id)s AND f.slug = %(slug)s
+  ORDER BY f.position DESC
+  LIMIT 1)
  ORDER BY 3 DESC
  LIMIT 1
 """  # noqa: S608

@@ -66,10 +66,11 @@ WITH purged AS (
 DELETE FROM table_defs WHERE id IN (SELECT id FROM purged)
 """
 FORMER_SLUGS = """
-INSERT INTO former_slugs (company_id, slug, table_id)
-SELECT company_id, slug, table_id
-  FROM jsonb_to_recordset(%s::jsonb) AS row(company_id uuid, slug text, table_id uuid)
-    ON CONFLICT (company_id, slug) DO UPDATE SET table_id = excluded.table_id
+INSERT INTO former_slugs (company_id, slug, table_id, position)
+SELECT company_id, slug, table_id, position
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS row(company_id uuid, slug text, table_id uuid, position bigint)
+    ON CONFLICT (company_id, slug, table_id) DO UPDATE SET position = excluded.position
 """
 
 handles = Handlers()
@@ -79,7 +80,7 @@ class TableDefsProjection:
     """The read model `table_defs`."""
 
     name = "table_defs"
-    version = 3
+    version = 4
     acts = False
     nouns = frozenset({"TableDef"})
 
@@ -87,16 +88,21 @@ class TableDefsProjection:
         """Fold the events into the rows that they touch, and write each row once."""
         events = [recorded for recorded in events if handles.know(recorded)]
         rows = await _load(connection, events)
-        former: dict[tuple[UUID, str], UUID] = {}
+        former: dict[tuple[UUID, str], Row] = {}
         for recorded in events:
             event = recorded.event
             row = rows.setdefault(event.originator_id, {})
             if isinstance(event, TableDef.SlugChanged):
-                former[recorded.company_id, row["slug"]] = event.originator_id
+                former[event.originator_id, row["slug"]] = {
+                    "company_id": recorded.company_id,
+                    "slug": row["slug"],
+                    "table_id": event.originator_id,
+                    "position": recorded.position,
+                }
             handles.project(row, recorded)
-        await _save(connection, list(rows.values()), former)
+        await _save(connection, list(rows.values()), list(former.values()))
 
-    recover = apply  # no row depends on others, but who gave a slug up last is told by order
+    recover = apply  # no row depends on others
 
 
 @handles(TableDef.Created)
@@ -182,19 +188,13 @@ async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict
         return {row["id"]: row async for row in cursor}
 
 
-async def _save(
-    connection: AsyncConnection, rows: Sequence[Row], former: dict[tuple[UUID, str], UUID]
-) -> None:
+async def _save(connection: AsyncConnection, rows: Sequence[Row], former: Sequence[Row]) -> None:
     kept = [searchable(row) for row in rows if "purged_at" not in row]
     purged = [row for row in rows if "purged_at" in row]
     if kept:
         await connection.execute(SAVE.encode(), (to_json(kept).decode(),))
     if former:
-        slugs = [
-            {"company_id": company_id, "slug": slug, "table_id": table_id}
-            for (company_id, slug), table_id in former.items()
-        ]
-        await connection.execute(FORMER_SLUGS, (to_json(slugs).decode(),))
+        await connection.execute(FORMER_SLUGS, (to_json(former).decode(),))
     if purged:
         await connection.execute(PURGE, {"purged": to_json(purged).decode()})
 

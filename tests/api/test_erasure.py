@@ -39,8 +39,8 @@ EMPTIED = {
     "consumers.held": "by a trigger on that append",
     "webhooks.deliveries": "by a trigger on that append",
     "audit_log.export_chunks": "by a trigger on that append",
-    "table_defs_v3.table_defs": "when it was purged",
-    "table_defs_v3.former_slugs": "when it was purged",
+    "table_defs_v4.table_defs": "when it was purged",
+    "table_defs_v4.former_slugs": "when it was purged",
     "event_store.slugs": "when it was purged",
     "history_v1.versions": "when the projection comes to that event",
     "history_v1.standings": "when the projection comes to that event",
@@ -53,7 +53,7 @@ NOTHING_OF_EVENTS = {
     "consumers.consumers", "consumers.partitions", "event_store.adopted",
     "event_store.containers", "event_store.idempotency_keys", "event_store.memberships",
     "event_store.topics", "history_v1.eras", "history_v1.present_eras", "projections.positions",
-    "table_defs_v3.purged_table_defs", "tenancy_v1.companies", "tenancy_v1.workspaces",
+    "table_defs_v4.purged_table_defs", "tenancy_v1.companies", "tenancy_v1.workspaces",
     "webhooks.endpoints", "webhooks.replays",
 }  # fmt: skip
 

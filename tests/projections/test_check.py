@@ -133,6 +133,31 @@ async def test_it_finds_a_tombstone_that_is_missing(lived: World) -> None:
     assert (await check(lived.conninfo)).differences == [expected]
 
 
+async def test_it_finds_former_slugs_that_are_wrong_missing_or_stray(lived: World) -> None:
+    id = await orders(lived)
+    await lived.change(id, slug="sales")
+    await lived.change(id, slug="other")
+    await lived.change(id, slug="sales")
+    await lived.project()
+    until = await lived.head()
+    assert (await check(lived.conninfo)).differences == []
+    former = f"{SCHEMA}.former_slugs"
+    for change in ("slug = 'x'", "position = 2", "company_id = gen_random_uuid()"):
+        await lived.owner.execute(f"UPDATE {former} SET {change} WHERE slug = 'other'")
+        (difference,) = (await check(lived.conninfo)).differences
+        assert difference.startswith(f"former slugs of {id}, former: the events say ['(")
+        assert f"({lived.ours},other,{until})'], found ['(" in difference
+        await rebuild(lived.conninfo, PROJECTION)
+    await lived.owner.execute(f"DELETE FROM {former} WHERE table_id = %s", (id,))
+    expected = f"former slugs of {id}: the events say that it is there, it is missing"
+    assert (await check(lived.conninfo)).differences == [expected]
+    await rebuild(lived.conninfo, PROJECTION)
+    stray = f"INSERT INTO {former} VALUES (%s, 'stray', %s, 1)"
+    await lived.owner.execute(stray, (lived.ours, lived.actor))
+    expected = f"former slugs of {lived.actor}: the events know nothing of it, it is there"
+    assert (await check(lived.conninfo)).differences == [expected]
+
+
 @pytest.mark.parametrize("change", ["slug = 'other'", "company_id = gen_random_uuid()"])
 async def test_it_finds_a_wrong_reservation(lived: World, change: str) -> None:
     id = await orders(lived)

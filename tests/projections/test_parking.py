@@ -11,6 +11,7 @@ import pytest
 from projections.check import check
 from projections.follower import NewerEvent
 from projections.rebuild import rebuild
+from projections.table_def_queries import ID_BY_SLUG
 from tests.conftest import eventually
 from tests.projections.world import PROJECTION, SCHEMA, World
 
@@ -117,6 +118,27 @@ async def test_tables_that_wait_for_each_others_slug_come_back_together(world: W
     assert await world.parked() == {}
     shown = await world.shown()
     assert (shown[one]["slug"], shown[two]["slug"]) == ("b", "a")
+    assert (await check(world.conninfo)).differences == []
+
+
+async def test_who_gave_a_slug_up_last_is_told_by_the_events_not_by_who_waited(
+    world: World,
+) -> None:
+    waits, last = await world.create("A", slug="a"), await world.create("B", slug="b")
+    position = await world.append(waits, 2, RENAMED, b"{}")
+    for version, (id, slug) in enumerate(((waits, "spare"), (waits, "a")), 3):
+        await world.append(id, version, "TableDef.SlugChanged", {"slug": slug})
+    await world.change(last, slug="spare")
+    await world.change(last, slug="b")
+    await world.project()
+    await world.repair(position, RENAMED, {"name": "Repaired"})
+    await world.project()
+    assert await world.parked() == {}
+    company = {"company_id": world.ours, "slug": "spare"}
+    assert await world.ask(ID_BY_SLUG, company) == [(last, "b", False)]
+    live = await world.everything_shown()
+    await rebuild(world.conninfo, PROJECTION)
+    assert await world.everything_shown() == live
     assert (await check(world.conninfo)).differences == []
 
 

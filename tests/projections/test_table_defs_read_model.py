@@ -74,16 +74,16 @@ async def act(world: World, slots: dict[int, UUID], slot: int, command: tuple[st
         pass
 
 
-async def former_slugs(world: World) -> dict[tuple[UUID, str], UUID]:
-    """Which table had a slug last, told from the events alone; purged tables had none."""
+async def former_slugs(world: World) -> dict[tuple[UUID, str, UUID], int]:
+    """Which tables had a slug until when, told from the events alone; purged tables had none."""
     present: dict[UUID, str] = {}
-    former: dict[tuple[UUID, str], UUID] = {}
+    former: dict[tuple[UUID, str, UUID], int] = {}
     for recorded in await world.store.read(0, 10_000):
         event, id = recorded.event, recorded.event.originator_id
         if isinstance(event, TableDef.SlugChanged):
-            former[recorded.company_id, present[id]] = id
+            former[recorded.company_id, present[id], id] = recorded.position
         if isinstance(event, TableDef.Purged):
-            former = {key: holder for key, holder in former.items() if holder != id}
+            former = {key: until for key, until in former.items() if key[2] != id}
         present[id] = getattr(event, "slug", present.get(id, ""))
     return former
 
@@ -108,7 +108,7 @@ async def test_rebuilt_equals_live_equals_the_aggregates(
     await world.project(batch)
     live = await world.everything_shown()
     assert await world.parked() == {}
-    assert {key: row["table_id"] for key, row in live[1].items()} == await former_slugs(world)
+    assert {key: row["position"] for key, row in live[1].items()} == await former_slugs(world)
     assert (await check(world.conninfo)).differences == []
     await rebuild(world.conninfo, PROJECTION)
     assert await world.everything_shown() == live
@@ -161,7 +161,7 @@ async def test_a_created_table_shows_all_that_it_started_with(world: World, batc
 def test_other_defaults_are_another_version() -> None:
     """What answers have of a table was made when it was written: with the defaults of then."""
     assert (table_defs.TableDefsProjection.version, dict(DEFAULT_SETTINGS)) == (
-        3,
+        4,
         {
             "allowMultiple": True, "recordNameFormat": "", "defaultView": "grid",
             "enableComments": True, "enableAttachments": True, "enableRevisions": True,
@@ -239,7 +239,7 @@ async def test_a_purged_table_leaves_its_id_and_nothing_else(world: World, batch
     await world.purge(id)
     await world.project(batch)
     assert (await world.shown()).keys() == {other}
-    assert (await world.shown("former_slugs")).keys() == {(world.theirs, "orders")}
+    assert (await world.shown("former_slugs")).keys() == {(world.theirs, "orders", other)}
     tombstone = (await world.shown("purged_table_defs"))[id]
     assert tombstone["company_id"] == world.ours
     for table, company, expected in (
@@ -304,6 +304,9 @@ async def test_whoever_holds_a_slug_now_comes_before_whoever_held_it(
     await world.change(second, slug="c")
     await world.project(batch)
     assert await by_slug(world, "a") == [(second, "c", False)], "who held it last"
+    await world.purge(second)
+    await world.project(batch)
+    assert await by_slug(world, "a") == [(first, "b", False)], "of those that there are"
 
 
 async def test_a_table_that_takes_its_old_slug_back_is_found_by_it(

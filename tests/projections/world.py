@@ -224,7 +224,7 @@ class World:
 def _key(table: str, row: dict[str, Any]) -> Any:
     """What names a row in the tests."""
     if table == "former_slugs":
-        return row["company_id"], row["slug"]
+        return row["company_id"], row["slug"], row["table_id"]
     if table == "workspaces":
         return row["company_id"], row["id"]
     return row["id"]
