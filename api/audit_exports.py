@@ -1,6 +1,7 @@
 """Exports of the log over HTTP: asked for, watched, and downloaded, also in several goes."""
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -48,7 +49,7 @@ router = APIRouter(
 
 @router.post("", status_code=202, dependencies=EXPORT,
              responses=keeps(202, AuditExport, ExportRehearsal, *BODY, "limit-reached",
-                             located=True))  # fmt: skip
+                             "projection-behind", located=True))  # fmt: skip
 async def create_export(
     call: Call,
     query: Annotated[WriteQuery, Query()],
@@ -68,8 +69,10 @@ async def ask(call: Call, ordered: Order, new: NewExport) -> tuple[Export, bool]
     """Have an export made, soon; whether the same order came before.
 
     Raises:
-        ApiError: `limit-reached`.
+        ApiError: `limit-reached`, `projection-behind`.
     """
+    if isinstance(new.to, datetime):
+        await call.services.history.over(new.to)
 
     async def run(connection: Connection) -> tuple[Export, bool]:
         company_id, id = ordered.company_id, new_id()

@@ -121,7 +121,7 @@ class HistoryReads:
 
     async def position_before(self, moment: datetime) -> int:
         """The last position before a moment."""
-        await self._over(moment)
+        await self.over(moment)
         return int(await self._value(queries.BEFORE, moment))
 
     async def position_until(self, moment: datetime) -> int:
@@ -130,7 +130,7 @@ class HistoryReads:
         Raises:
             ApiError: `projection-behind`.
         """
-        await self._over(moment)
+        await self.over(moment)
         return await self._shown(await self._value(queries.UNTIL, moment))
 
     async def last_position(self, company_id: UUID) -> int:
@@ -145,7 +145,7 @@ class HistoryReads:
             ApiError: `validation` when it is not over yet, `projection-behind`.
         """
         if isinstance(point, datetime):
-            if not await self._over(point):
+            if not await self.over(point):
                 raise _to_come(pointer, "is still to come")
             return await self._shown(await self._value(queries.UNTIL, point))
         if point <= self.progress.position:  # no need to ask how far the log is
@@ -153,6 +153,18 @@ class HistoryReads:
         if point > (head := await self._value(queries.HEAD)):
             raise _to_come(pointer, f"is beyond the last position, {head}")
         return await self._shown(point)
+
+    async def over(self, moment: datetime) -> bool:
+        """Wait until nothing can be recorded at a moment any more; False: it is still to come.
+
+        Raises:
+            ApiError: `projection-behind`.
+        """
+        for _ in range(round(DEFAULT_WAIT / APPEND)):
+            if (is_over := await self._value(queries.OVER, moment)) is not False:
+                return bool(is_over)
+            await asyncio.sleep(APPEND)
+        raise ApiError("projection-behind", "What was recorded then is still being stored.")
 
     def _existing(self, company_id: UUID, rows: Sequence[TupleRow]) -> PastRow:
         if not rows:
@@ -165,18 +177,6 @@ class HistoryReads:
     def _missing(self, company_id: UUID, *why: str) -> Exception:
         """Why something is not there: what the company wrote may not be there yet."""
         return ApiError("projection-behind") if self.progress.behind(company_id) else NotFound(*why)
-
-    async def _over(self, moment: datetime) -> bool:
-        """Wait until nothing can be recorded at a moment any more; False: it is still to come.
-
-        Raises:
-            ApiError: `projection-behind`.
-        """
-        for _ in range(round(DEFAULT_WAIT / APPEND)):
-            if (is_over := await self._value(queries.OVER, moment)) is not False:
-                return bool(is_over)
-            await asyncio.sleep(APPEND)
-        raise ApiError("projection-behind", "What was recorded then is still being stored.")
 
     async def _shown(self, position: int) -> int:
         if not await self.progress.reach(position, DEFAULT_WAIT):

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from application.audit_log.exports import CHUNK, Format
 from application.audit_log.selection import Connection, rows_of
 
-PATIENCE = 15  # seconds for the first head of a company to be signed
+PATIENCE = 15  # seconds for what was recorded when it was asked for to be signed
 # While this is held nobody erases anything of the company; see `audit_log.forget` in exports.sql.
 HOLD = "SELECT pg_advisory_lock_shared(hashtextextended('audit_log.export ' || %(company_id)s, 0))"
 RELEASE = """
@@ -22,7 +22,7 @@ UPDATE audit_log.exports
    SET status = 'running', run = %(run)s, attempts = attempts + 1, done_events = 0,
        all_events = NULL
  WHERE id = %(id)s AND status IN ('waiting', 'running')
-RETURNING company_id, format, first_position, last_position, attempts,
+RETURNING company_id, format, first_position, last_position, awaited_position, attempts,
           created_at < now() - make_interval(secs => %(patience)s)
 """
 # Nothing is kept of a run that is over: the export was removed, or begins anew.
@@ -64,12 +64,13 @@ class TooOften(Exception):
 
 @dataclass(frozen=True)
 class Begun:
-    """What is to be made; `attempts`: with this one. `is_late`: the first head should be there."""
+    """What is to be made; `attempts`: with this one. `is_late`: a head should cover it by now."""
 
     company_id: UUID
     format: Format
     first: int
     last: int
+    awaited: int
     attempts: int
     is_late: bool
 

@@ -97,7 +97,8 @@ class Exporter:
         return begun.attempts <= ATTEMPTS
 
     def _pieces(self, run: Run, reading: Connection, begun: Begun) -> AsyncGenerator[bytes]:
-        wanted = Wanted(begun.company_id, begun.first, begun.last)
+        awaited = 0 if begun.is_late else begun.awaited
+        wanted = Wanted(begun.company_id, begun.first, begun.last, awaited)
         if begun.format == "csv":
             return spreadsheet(reading, wanted, run.progress)
         return archive(reading, wanted, self._edition, run.progress)

@@ -14,8 +14,12 @@ Format = Literal["zip", "csv"]
 Status = Literal["waiting", "running", "done", "failed"]
 
 INSERT = """
-INSERT INTO audit_log.exports (id, company_id, format, first_position, last_position, requested_by)
-VALUES (%(id)s, %(company_id)s, %(format)s, %(first)s, %(last)s, %(by)s)
+INSERT INTO audit_log.exports (
+    id, company_id, format, first_position, last_position, awaited_position, requested_by)
+VALUES (%(id)s, %(company_id)s, %(format)s, %(first)s, %(last)s,
+        (SELECT coalesce(max(position), 0) FROM event_store.events
+          WHERE company_id = %(company_id)s AND position <= %(last)s),
+        %(by)s)
 """
 _COLUMNS = """
 SELECT id, company_id, format, first_position, last_position, status, done_events, all_events, size,
@@ -63,7 +67,7 @@ class Export:
 
 
 async def ask(connection: Connection, id: UUID, wanted: Wanted, format: Format, by: UUID) -> Export:
-    """Have an export made, soon."""
+    """Have an export made, soon: when what of it is recorded now is signed."""
     params = {
         "id": id, "company_id": wanted.company_id, "format": format, "by": by,
         "first": wanted.first, "last": wanted.last,

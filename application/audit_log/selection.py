@@ -56,7 +56,7 @@ Connection = AsyncConnection[Any]
 
 
 class NothingSigned(Exception):
-    """No head of this company's log is signed yet: nothing happened, or just now."""
+    """No head of this company's log is signed that covers it: nothing happened, or just now."""
 
     def __str__(self) -> str:
         return self.__doc__ or ""
@@ -64,11 +64,15 @@ class NothingSigned(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The events of a company from one position to another, both included."""
+    """The events of a company from one position to another, both included.
+
+    `awaited`: the signed head has to cover the event at this position; 0 = whatever it covers.
+    """
 
     company_id: UUID
     first: int = 1
     last: int = LAST
+    awaited: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,9 @@ async def _selection(connection: Connection, wanted: Wanted) -> Selection:
     end = min(size, max(begin, await _index(connection, company_id, wanted.last + 1)))
     index = (max(size, 1) - 1) // TILE
     ends = await rows_of(connection, END_OF_TILE, company_id=company_id, index=index)
-    until = min(wanted.last, ends[0][0] if ends else 0)
+    covered = ends[0][0] if ends else 0
+    if covered < wanted.awaited:
+        raise NothingSigned
     before, after = list(perfect_subtrees(0, begin)), list(perfect_subtrees(end, size))
     known = await tiles.read(connection, [(company_id, each) for each in (*before, *after)])
     part = Part(
@@ -144,7 +150,7 @@ async def _selection(connection: Connection, wanted: Wanted) -> Selection:
         [_over(known, company_id, each) for each in before],
         [_over(known, company_id, each) for each in after],
     )  # fmt: skip
-    return Selection(connection, wanted, part, note, until)
+    return Selection(connection, wanted, part, note, min(wanted.last, covered))
 
 
 async def _index(connection: Connection, company_id: UUID, position: int) -> int:

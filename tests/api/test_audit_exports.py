@@ -315,3 +315,20 @@ async def test_nothing_is_exported_of_what_nobody_signed(
     shown = (await client.get(f"{EXPORTS}/{export['id']}")).json()
     assert shown["status"] == "failed"
     assert "No head" in shown["error"]
+
+
+async def test_what_is_recorded_until_a_moment_is_awaited(
+    client: AsyncClient, sql: AsyncConnection, service: Service
+) -> None:
+    """An append that took its moment before can be stored after the export was asked for."""
+    await create(client)
+    async with await connect(service.database) as appending:
+        async with appending.transaction():
+            await appending.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended('event_store.append', 0))"
+            )
+            [(now,)] = await (await sql.execute("SELECT clock_timestamp()")).fetchall()
+            asked = asyncio.create_task(new_export(client, to=now.isoformat()))
+            await asyncio.sleep(0.1)
+            assert not asked.done()
+        assert (await asked)["to"] is not None

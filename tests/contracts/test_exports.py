@@ -264,6 +264,41 @@ async def _made(log: Logged, company: UUID, id: UUID) -> bytes:
     return await exports.chunk(log.owner, await exports.find(log.owner, company, id), 0)
 
 
+async def test_what_was_recorded_when_an_export_was_asked_for_is_in_it(
+    database: str, tmp_path: Path
+) -> None:
+    """The signer is a little behind: the export is made when what it should have is signed."""
+    random, path = Random(12), tmp_path / "export.zip"
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        await happen(log, random, 60)
+        await log.keep()
+        await happen(log, random, 60)
+        export = await exports.ask(log.owner, uuid4(), Wanted(company), "zip", company)
+        exporter = Exporter(log.conninfo, edition())
+        assert await exporter.make_all(log.projector) == 0
+        assert (await exports.find(log.owner, company, export.id)).status == "waiting"
+        await log.keep()
+        kept = Parts.of(await exported(log, company)).lines
+        await happen(log, random, 60)
+        path.write_bytes(await _made(log, company, export.id))
+        assert checked(path, await anchored(log, company)).status == SOUND
+        assert Parts.of(path.read_bytes()).lines == kept
+
+
+async def test_an_export_does_not_wait_for_a_signer_that_does_not_sign(database: str) -> None:
+    async with logged(database) as log:
+        [company, *_] = log.companies
+        await happen(log, Random(12), 60)
+        await log.keep()
+        await happen(log, Random(13), 60)
+        export = await exports.ask(log.owner, uuid4(), Wanted(company), "zip", company)
+        late = "UPDATE audit_log.exports SET created_at = created_at - interval '16 seconds'"
+        await log.owner.execute(late)
+        assert await Exporter(log.conninfo, edition()).make_all(log.projector) == 1
+        assert (await exports.find(log.owner, company, export.id)).status == "done"
+
+
 async def test_two_processes_do_not_make_the_same_export(database: str) -> None:
     async with logged(database) as log, await connect(log.conninfo) as other:
         [company, *_] = log.companies
