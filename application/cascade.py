@@ -42,6 +42,7 @@ class Cascade:
     name = "cascade"
     version = 1
     acts = True
+    by_aggregate = False
     nouns = frozenset({"Company", "Workspace"})
 
     def __init__(self, store: EventStore, new_id: Callable[[], UUID]) -> None:

@@ -21,16 +21,21 @@ class Projection(Protocol):
     """A read model: its name and version, its tables, and how events change them.
 
     `nouns`: the aggregates whose events it is shown. `acts`: it keeps no rows of its own but sends
-    commands, and so may skip nothing that it cannot apply.
+    commands, and so may skip nothing that it cannot apply. `by_aggregate`: no row depends on the
+    events of two aggregates, so it is built from those of one after the other.
     """
 
     name: str
     version: int
     nouns: frozenset[str]
     acts: bool
+    by_aggregate: bool
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
-        """Write what these events, in global order, change; the caller holds the transaction."""
+        """Write what these events change; the caller holds the transaction.
+
+        They are in global order; when `by_aggregate` is built anew, in that of aggregates.
+        """
 
     async def recover(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """The same of aggregates that were parked, when others have moved on since."""

@@ -67,6 +67,7 @@ class HistoryProjection:
     name = "history"
     version = 1
     acts = False
+    by_aggregate = False
     nouns = frozenset({"TableDef", "Workspace", "Company"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, LiteralString, TypeVar, cast
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -12,6 +13,7 @@ from domain.recorded import Recorded
 from projections.base import Projection, channel, connect, create, create_indexes, live_schema
 from projections.follower import BY_INDEX, Follower, last_position
 
+HEAD = "SELECT event_store.head()"
 TRY_TO_REBUILD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 REBUILT = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 FORGET = "DELETE FROM projections.positions WHERE projection = %s"
@@ -59,6 +61,8 @@ async def rebuild(
         await create(connection, projection, beside, indexed=False)
         follower = Follower(projection, connection, beside, strict=True)
         await follower.start()
+        if projection.by_aggregate:
+            await _fill(follower, ahead, progress)
         await _catch_up(follower, ahead, progress)
         await create_indexes(connection, projection)
         await _analyze(connection, beside)
@@ -77,6 +81,29 @@ async def _only_one(connection: AsyncConnection, schema: str) -> None:
     row = await cursor.fetchone()
     if not row or not row[0]:
         raise AlreadyRebuilding(schema)
+
+
+async def _fill(
+    follower: Follower, ahead: AsyncConnection, progress: Callable[[int], None]
+) -> None:
+    """Reach the head as it is, one aggregate after the other: so each row is written but once.
+
+    While the server writes some, the next ones are read, on a connection of their own.
+    """
+    [(head,)] = await (await ahead.execute(HEAD)).fetchall()
+
+    async def read(after: tuple[UUID, int]) -> tuple[Sequence[Any], Sequence[Recorded]]:
+        rows = await follower.read_by_aggregate(ahead, after, head, BATCH)
+        return rows, follower.understood(rows)
+
+    done = 0
+    rows, events = await read((UUID(int=0), 0))
+    while rows:
+        id, version, *_ = rows[-1]
+        done += len(rows)
+        rows, events = await _last_of(follower.fill(events), read((id, version)))
+        progress(done)
+    await follower.filled(head)
 
 
 async def _catch_up(

@@ -82,6 +82,7 @@ class TableDefsProjection:
     name = "table_defs"
     version = 4
     acts = False
+    by_aggregate = True
     nouns = frozenset({"TableDef"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:

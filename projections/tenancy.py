@@ -52,6 +52,7 @@ class TenancyProjection:
     name = "tenancy"
     version = 1
     acts = False
+    by_aggregate = False
     nouns = frozenset({"Company", "Workspace"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
