@@ -15,6 +15,10 @@ from api.protocol import BoundedProtocol
 from api.roles import API_ROLE, as_role
 from api.settings import Settings
 
+# Seconds that an idle connection is kept: proxies and clients give up theirs after 60 or sooner, so
+# that none sends a request on one that we close in the same moment.
+KEEP_ALIVE = 75
+
 logger = logging.getLogger(__name__)
 
 
@@ -33,6 +37,7 @@ def serve_requests(settings: Settings, database_url: str, fd: int) -> None:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         backlog=2048,
     )

@@ -11,7 +11,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -99,6 +101,18 @@ def test_ctrl_c_before_it_is_ready_leaves_nothing_behind(tmp_path: Path) -> None
         assert service.log.read_text() == ENDED_ORDERLY
     finally:
         service.close()
+
+
+def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(data: Path) -> None:
+    """Or who sends a request on one just then cannot know whether it was carried out."""
+    with Serve(data) as service:
+        address = urlsplit(service.address)
+        connection = HTTPConnection(address.hostname or "", address.port)
+        for pause in (6, 0):
+            connection.request("GET", "/livez")
+            assert connection.getresponse().read()
+            time.sleep(pause)
+        connection.close()
 
 
 def test_a_request_under_way_is_answered_and_an_idle_connection_does_not_hold_it_up(
