@@ -71,8 +71,9 @@ async def ask(call: Call, ordered: Order, new: NewExport) -> tuple[Export, bool]
     Raises:
         ApiError: `limit-reached`, `projection-behind`.
     """
-    if isinstance(new.to, datetime):
-        await call.services.history.over(new.to)
+    for moment in (new.from_, new.to):
+        if isinstance(moment, datetime):
+            await call.services.history.settled(moment)
 
     async def run(connection: Connection) -> tuple[Export, bool]:
         company_id, id = ordered.company_id, new_id()

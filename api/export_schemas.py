@@ -43,7 +43,7 @@ class NewExport(Body):
     to: Point | None = Field(
         None,
         description="The last event: at this position, or not after this time; null = the last one"
-        " whose head is signed.",
+        " whose head is signed; for what is recorded now that is awaited.",
         examples=["2026-11-30T23:59:59Z"],
     )
     format: Literal["zip", "csv"] = Field(

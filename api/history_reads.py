@@ -121,7 +121,7 @@ class HistoryReads:
 
     async def position_before(self, moment: datetime) -> int:
         """The last position before a moment."""
-        await self.over(moment)
+        await self._over(moment)
         return int(await self._value(queries.BEFORE, moment))
 
     async def position_until(self, moment: datetime) -> int:
@@ -130,7 +130,7 @@ class HistoryReads:
         Raises:
             ApiError: `projection-behind`.
         """
-        await self.over(moment)
+        await self._over(moment)
         return await self._shown(await self._value(queries.UNTIL, moment))
 
     async def last_position(self, company_id: UUID) -> int:
@@ -145,7 +145,7 @@ class HistoryReads:
             ApiError: `validation` when it is not over yet, `projection-behind`.
         """
         if isinstance(point, datetime):
-            if not await self.over(point):
+            if not await self._over(point):
                 raise _to_come(pointer, "is still to come")
             return await self._shown(await self._value(queries.UNTIL, point))
         if point <= self.progress.position:  # no need to ask how far the log is
@@ -154,7 +154,16 @@ class HistoryReads:
             raise _to_come(pointer, f"is beyond the last position, {head}")
         return await self._shown(point)
 
-    async def over(self, moment: datetime) -> bool:
+    async def settled(self, moment: datetime) -> None:
+        """Wait until all is stored that was recorded until a moment, or until now if it is to come.
+
+        Raises:
+            ApiError: `projection-behind`.
+        """
+        if not await self._over(moment):
+            await self._over(await self._value(queries.NOW))
+
+    async def _over(self, moment: datetime) -> bool:
         """Wait until nothing can be recorded at a moment any more; False: it is still to come.
 
         Raises:

@@ -157,16 +157,12 @@ def _tombstone(table: TableDef, _: Sequence[Row]) -> Row | None:
 
 
 def _former_slugs(table: TableDef, versions: Sequence[Row]) -> Row | None:
-    """Those that it gave up, in the order in which it did so last."""
-    given_up: dict[str, int] = {}
-    for before, after in pairwise(versions):
-        if before["slug"] != after["slug"]:
-            given_up.pop(before["slug"], None)
-            given_up[before["slug"]] = after["position"]
-    if not given_up or table.purged_at:
-        return None
-    former = [f"({table.company_id},{slug},{position})" for slug, position in given_up.items()]
-    return {"id": table.id, "former": former}
+    former = [
+        f"({table.company_id},{before['slug']},{after['position']})"
+        for before, after in pairwise(versions)
+        if before["slug"] != after["slug"]
+    ]
+    return {"id": table.id, "former": former} if former and not table.purged_at else None
 
 
 def _reservation(table: TableDef, _: Sequence[Row]) -> Row | None:

@@ -20,6 +20,7 @@ NEWEST = 2**63 - 1
 
 # Moments and positions have the same order, so that both ends of what was asked for are exact.
 OVER = "SELECT event_store.is_over(%(moment)s::timestamptz)"
+NOW = "SELECT clock_timestamp()"
 HEAD = "SELECT event_store.head()"
 LAST = f"""
 SELECT position FROM {SCHEMA}.versions

@@ -70,7 +70,6 @@ INSERT INTO former_slugs (company_id, slug, table_id, position)
 SELECT company_id, slug, table_id, position
   FROM jsonb_to_recordset(%s::jsonb)
     AS row(company_id uuid, slug text, table_id uuid, position bigint)
-    ON CONFLICT (company_id, slug, table_id) DO UPDATE SET position = excluded.position
 """
 
 handles = Handlers()
@@ -89,19 +88,16 @@ class TableDefsProjection:
         """Fold the events into the rows that they touch, and write each row once."""
         events = [recorded for recorded in events if handles.know(recorded)]
         rows = await _load(connection, events)
-        former: dict[tuple[UUID, str], Row] = {}
+        former: list[Row] = []
         for recorded in events:
             event = recorded.event
             row = rows.setdefault(event.originator_id, {})
             if isinstance(event, TableDef.SlugChanged):
-                former[event.originator_id, row["slug"]] = {
-                    "company_id": recorded.company_id,
-                    "slug": row["slug"],
-                    "table_id": event.originator_id,
-                    "position": recorded.position,
-                }
+                given_up = {"slug": row["slug"], "table_id": event.originator_id}
+                place = {"company_id": recorded.company_id, "position": recorded.position}
+                former.append(given_up | place)
             handles.project(row, recorded)
-        await _save(connection, list(rows.values()), list(former.values()))
+        await _save(connection, list(rows.values()), former)
 
     recover = apply  # no row depends on others
 

@@ -23,13 +23,13 @@ CREATE TABLE table_defs (
     CONSTRAINT table_defs_pkey PRIMARY KEY (id)
 );
 
--- Slugs that tables had once, for redirects; up to which position each had it.
+-- Slugs that tables had once, for redirects, and the position at which they gave them up.
 CREATE TABLE former_slugs (
     company_id uuid         NOT NULL,
     slug       varchar(255) NOT NULL,
     table_id   uuid         NOT NULL,
     position   bigint       NOT NULL,
-    CONSTRAINT former_slugs_pkey PRIMARY KEY (company_id, slug, table_id)
+    CONSTRAINT former_slugs_pkey PRIMARY KEY (company_id, slug, position)
 );
 
 -- From the start: a rebuild looks for those of each table that is purged.

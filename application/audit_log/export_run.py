@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 from application.audit_log.exports import CHUNK, Format
 from application.audit_log.selection import Connection, rows_of
 
-PATIENCE = 15  # seconds for what was recorded when it was asked for to be signed
 # While this is held nobody erases anything of the company; see `audit_log.forget` in exports.sql.
 HOLD = "SELECT pg_advisory_lock_shared(hashtextextended('audit_log.export ' || %(company_id)s, 0))"
 RELEASE = """
@@ -22,8 +21,7 @@ UPDATE audit_log.exports
    SET status = 'running', run = %(run)s, attempts = attempts + 1, done_events = 0,
        all_events = NULL
  WHERE id = %(id)s AND status IN ('waiting', 'running')
-RETURNING company_id, format, first_position, last_position, awaited_position, attempts,
-          created_at < now() - make_interval(secs => %(patience)s)
+RETURNING company_id, format, first_position, last_position, awaited_position, attempts
 """
 # Nothing is kept of a run that is over: the export was removed, or begins anew.
 KEEP = """
@@ -64,7 +62,7 @@ class TooOften(Exception):
 
 @dataclass(frozen=True)
 class Begun:
-    """What is to be made; `attempts`: with this one. `is_late`: a head should cover it by now."""
+    """What is to be made; `attempts`: with this one."""
 
     company_id: UUID
     format: Format
@@ -72,7 +70,6 @@ class Begun:
     last: int
     awaited: int
     attempts: int
-    is_late: bool
 
 
 @dataclass
@@ -99,8 +96,7 @@ class Run:
             return None
         self._holds = str(companies[0][0])
         await self._execute(HOLD, company_id=self._holds)
-        params = {"id": self.id, "run": self.run, "patience": PATIENCE}
-        rows = await rows_of(self.connection, BEGIN, **params)
+        rows = await rows_of(self.connection, BEGIN, id=self.id, run=self.run)
         return Begun(*rows[0]) if rows else None
 
     async def keep_all(self, pieces: AsyncIterator[bytes]) -> None:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from uuid import UUID
 
 import psycopg
 
@@ -19,6 +20,7 @@ from application.errors import Fault
 from application.event_store.session import connect
 
 POLL = 1.0  # seconds
+PATIENCE = 15.0  # seconds for a head to be signed that covers what was recorded
 HOUSEKEEPING = 600.0  # seconds
 ATTEMPTS = 5
 OPEN = """
@@ -41,6 +43,7 @@ class Exporter:
         self._conninfo = conninfo
         self._edition = edition
         self._forgot_at = -HOUSEKEEPING
+        self._waits_since: dict[UUID, float] = {}  # exports, for a head
 
     async def run(self) -> None:
         """Make exports until cancelled; survives the database."""
@@ -59,8 +62,11 @@ class Exporter:
 
     async def make_all(self, connection: Connection) -> int:
         """Make each that is asked for now and nobody else is making; returns how many."""
-        made = 0
-        for (id,) in await rows_of(connection, OPEN):
+        made, asked_for = 0, [id for (id,) in await rows_of(connection, OPEN)]
+        self._waits_since = {
+            id: since for id, since in self._waits_since.items() if id in asked_for
+        }
+        for id in asked_for:
             taken = await rows_of(connection, TRY, id=str(id))
             if taken[0][0]:
                 try:
@@ -81,7 +87,8 @@ class Exporter:
             except Overtaken:
                 return False
             except NothingSigned as error:
-                await run.give_up(error, again=not begun.is_late, counts=False)
+                self._waits_since.setdefault(run.id, time.monotonic())
+                await run.give_up(error, again=not self._is_late(run), counts=False)
                 return False
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 raise  # begins anew when the database is there again
@@ -96,8 +103,13 @@ class Exporter:
             await run.give_up(TooOften(), again=False)
         return begun.attempts <= ATTEMPTS
 
+    def _is_late(self, run: Run) -> bool:
+        """Whether it has waited for a head as long as this process has patience."""
+        now = time.monotonic()
+        return now - self._waits_since.get(run.id, now) >= PATIENCE
+
     def _pieces(self, run: Run, reading: Connection, begun: Begun) -> AsyncGenerator[bytes]:
-        awaited = 0 if begun.is_late else begun.awaited
+        awaited = 0 if self._is_late(run) else begun.awaited
         wanted = Wanted(begun.company_id, begun.first, begun.last, awaited)
         if begun.format == "csv":
             return spreadsheet(reading, wanted, run.progress)

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS audit_log.exports (
     format         text        NOT NULL,            -- zip or csv
     first_position bigint      NOT NULL,
     last_position  bigint      NOT NULL,
-    awaited_position bigint    NOT NULL DEFAULT 0,  -- of the last event when it was asked for
+    awaited_position bigint    NOT NULL DEFAULT 0,  -- of its last event when it was asked for
     status         text        NOT NULL DEFAULT 'waiting',  -- running, done or failed
     run            uuid,                            -- which attempt writes, or wrote, the chunks
     attempts       integer     NOT NULL DEFAULT 0,
@@ -35,8 +35,11 @@ CREATE TABLE IF NOT EXISTS audit_log.export_chunks (
 
 DO $$
 BEGIN
-    ALTER TABLE audit_log.exports
-        ADD COLUMN IF NOT EXISTS awaited_position bigint NOT NULL DEFAULT 0;
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = 'audit_log.exports'::regclass
+                      AND attname = 'awaited_position') THEN
+        ALTER TABLE audit_log.exports ADD COLUMN awaited_position bigint NOT NULL DEFAULT 0;
+    END IF;
     IF to_regclass('audit_log.exports_by_company') IS NULL THEN
         CREATE INDEX exports_by_company ON audit_log.exports (company_id, id);
     END IF;

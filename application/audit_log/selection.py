@@ -56,7 +56,7 @@ Connection = AsyncConnection[Any]
 
 
 class NothingSigned(Exception):
-    """No head of this company's log is signed that covers it: nothing happened, or just now."""
+    """No head of this company's log is signed yet, or none that covers what just happened."""
 
     def __str__(self) -> str:
         return self.__doc__ or ""
@@ -136,13 +136,13 @@ async def _selection(connection: Connection, wanted: Wanted) -> Selection:
     if not heads:
         raise NothingSigned
     size, root, note = heads[0]
+    if wanted.awaited and await _index(connection, company_id, wanted.awaited) >= size:
+        raise NothingSigned
     begin = min(size, await _index(connection, company_id, wanted.first))
     end = min(size, max(begin, await _index(connection, company_id, wanted.last + 1)))
     index = (max(size, 1) - 1) // TILE
     ends = await rows_of(connection, END_OF_TILE, company_id=company_id, index=index)
-    covered = ends[0][0] if ends else 0
-    if covered < wanted.awaited:
-        raise NothingSigned
+    until = min(wanted.last, ends[0][0] if ends else 0)
     before, after = list(perfect_subtrees(0, begin)), list(perfect_subtrees(end, size))
     known = await tiles.read(connection, [(company_id, each) for each in (*before, *after)])
     part = Part(
@@ -150,7 +150,7 @@ async def _selection(connection: Connection, wanted: Wanted) -> Selection:
         [_over(known, company_id, each) for each in before],
         [_over(known, company_id, each) for each in after],
     )  # fmt: skip
-    return Selection(connection, wanted, part, note, min(wanted.last, covered))
+    return Selection(connection, wanted, part, note, until)
 
 
 async def _index(connection: Connection, company_id: UUID, position: int) -> int:

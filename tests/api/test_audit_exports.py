@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from psycopg import AsyncConnection
 
 from api.edition import edition
 from api.roles import PROJECTOR_ROLE, as_role
+from application.audit_log import exporter as exporting
 from application.audit_log import keys
 from application.audit_log.anchoring import Trusted
 from application.audit_log.exporter import Exporter
@@ -301,7 +303,11 @@ async def test_an_export_that_expires_is_gone(
 
 
 async def test_nothing_is_exported_of_what_nobody_signed(
-    service: Service, client: AsyncClient, sql: AsyncConnection, projector: AsyncConnection[Any]
+    service: Service,
+    client: AsyncClient,
+    sql: AsyncConnection,
+    projector: AsyncConnection[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await make(service, projector)
     await sql.execute("DELETE FROM audit_log.heads WHERE company_id = %s", (service.ours,))
@@ -309,26 +315,45 @@ async def test_nothing_is_exported_of_what_nobody_signed(
     exporter = Exporter(as_role(service.database, PROJECTOR_ROLE), edition())
     assert await exporter.make_all(projector) == 0
     assert (await client.get(f"{EXPORTS}/{export['id']}")).json()["status"] == "waiting"
-    late = "UPDATE audit_log.exports SET created_at = now() - interval '1 hour' WHERE id = %s"
-    await sql.execute(late, (export["id"],))
+    monkeypatch.setattr(exporting, "PATIENCE", 0)
     assert await exporter.make_all(projector) == 0
     shown = (await client.get(f"{EXPORTS}/{export['id']}")).json()
     assert shown["status"] == "failed"
     assert "No head" in shown["error"]
 
 
+# One more event of a table, as an append stores it that takes its moment now.
+APPEND = """
+INSERT INTO event_store.events (
+       position, company_id, originator_id, originator_version, topic, state, salt, event_id,
+       recorded_at)
+SELECT position + 1, company_id, originator_id, originator_version + 1, topic, state, salt,
+       gen_random_uuid(), clock_timestamp()
+  FROM event_store.events ORDER BY position DESC LIMIT 1
+RETURNING position, recorded_at
+"""
+
+
+@pytest.mark.parametrize("ahead", [timedelta(), timedelta(hours=1)], ids=["now", "to come"])
 async def test_what_is_recorded_until_a_moment_is_awaited(
-    client: AsyncClient, sql: AsyncConnection, service: Service
+    client: AsyncClient, service: Service, ahead: timedelta
 ) -> None:
     """An append that took its moment before can be stored after the export was asked for."""
-    await create(client)
+    table = await create(client)
+    await client.patch(path(table), json={"name": "Sales"})
     async with await connect(service.database) as appending:
         async with appending.transaction():
             await appending.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended('event_store.append', 0))"
             )
-            [(now,)] = await (await sql.execute("SELECT clock_timestamp()")).fetchall()
-            asked = asyncio.create_task(new_export(client, to=now.isoformat()))
+            [(position, moment)] = await (await appending.execute(APPEND)).fetchall()
+            to, since = (moment + ahead).isoformat(), (moment + timedelta(0, 0, 1)).isoformat()
+            asked = [
+                asyncio.create_task(new_export(client, **of))
+                for of in ({"to": to}, {"from": since})
+            ]
             await asyncio.sleep(0.1)
-            assert not asked.done()
-        assert (await asked)["to"] is not None
+            assert not any(task.done() for task in asked)
+        until, after = await asyncio.gather(*asked)
+    assert until["to"] == str(position)
+    assert after["from"] == str(position + 1)

@@ -100,10 +100,10 @@ class World:
     async def restore(self, id: UUID, company: UUID | None = None) -> Outcome:
         return await self.table_defs.restore(id, self.request(company))
 
-    async def purge(self, id: UUID, company: UUID | None = None) -> Outcome:
+    async def purge(self, id: UUID, company: UUID | None = None, *, erase: bool = False) -> Outcome:
         """Delete it, then end it for ever."""
         await self.delete(id, company)
-        return await self.table_defs.purge(id, self.request(company))
+        return await self.table_defs.purge(id, self.request(company), erase)
 
     async def register(self, name: str, company: UUID | None = None) -> None:
         await self.companies.register(self.request(company), CompanyDetails(name=name))
@@ -224,7 +224,7 @@ class World:
 def _key(table: str, row: dict[str, Any]) -> Any:
     """What names a row in the tests."""
     if table == "former_slugs":
-        return row["company_id"], row["slug"], row["table_id"]
+        return row["company_id"], row["slug"], row["position"]
     if table == "workspaces":
         return row["company_id"], row["id"]
     return row["id"]
