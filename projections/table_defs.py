@@ -38,7 +38,7 @@ INSERT INTO table_defs (
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
        created_by, created_at, updated_by, updated_at, version, position, name_folded,
        search_folded, {TABLE}
-  FROM jsonb_to_recordset(%s::jsonb) AS t(
+  FROM json_to_recordset(%s::json) AS t(
     id uuid, company_id uuid, workspace_id uuid, name text, slug text, description text,
     icon text, color text, settings jsonb, deleted_at timestamptz, created_by uuid,
     created_at timestamptz, updated_by uuid, updated_at timestamptz, version integer,
