@@ -125,7 +125,7 @@ def answers(page: Page, company: Company) -> Iterator[str]:
     yield "the palette"
     page.keyboard.press("Escape")
     expect(page.locator("#palette")).to_be_hidden()
-    page.keyboard.press("c")
+    page.locator("[data-key=c]").press("c")  # where the focus is after the palette is not told yet
     expect(page.locator("#dialog[open]")).to_be_visible()
     for summary in page.locator("#dialog summary").all()[:2]:
         summary.click()
