@@ -24,17 +24,6 @@ SELECT originator_id, originator_version, topic,
  ORDER BY position
  LIMIT %(limit)s
 """
-# The same one aggregate after the other, up to a position.
-READ_BY_AGGREGATE = """
-SELECT originator_id, originator_version, topic,
-       coalesce(state, CASE WHEN commitment IS NULL THEN ''::bytea END),
-       company_id, position, recorded_at
-  FROM event_store.events
- WHERE (originator_id, originator_version) > (%(id)s, %(version)s)
-   AND position <= %(until)s AND split_part(topic, '.', 1) = ANY(%(nouns)s)
- ORDER BY originator_id, originator_version
- LIMIT %(limit)s
-"""
 READ_PARKED = """
 SELECT originator_id, originator_version, topic,
        coalesce(state, CASE WHEN commitment IS NULL THEN ''::bytea END), company_id, position,
@@ -142,17 +131,6 @@ class Follower:
         async with connection.cursor(binary=True) as cursor:
             nouns = list(self.projection.nouns)
             await cursor.execute(READ, {"nouns": nouns, "after": after, "limit": limit})
-            return await cursor.fetchall()
-
-    async def read_by_aggregate(
-        self, connection: AsyncConnection[Any], after: tuple[UUID, int], until: int, limit: int
-    ) -> list[Any]:
-        """The next rows of the log in the order of aggregates and their versions."""
-        async with connection.cursor(binary=True) as cursor:
-            id, version = after
-            params = {"id": id, "version": version, "until": until, "limit": limit}
-            nouns = list(self.projection.nouns)
-            await cursor.execute(READ_BY_AGGREGATE, params | {"nouns": nouns})
             return await cursor.fetchall()
 
     def understood(self, rows: Iterable[Any]) -> Sequence[Recorded]:

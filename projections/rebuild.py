@@ -14,6 +14,17 @@ from projections.base import Projection, channel, connect, create, create_indexe
 from projections.follower import BY_INDEX, Follower, last_position
 
 HEAD = "SELECT event_store.head()"
+# As a follower reads, but one aggregate after the other, up to a position.
+READ_BY_AGGREGATE = """
+SELECT originator_id, originator_version, topic,
+       coalesce(state, CASE WHEN commitment IS NULL THEN ''::bytea END),
+       company_id, position, recorded_at
+  FROM event_store.events
+ WHERE (originator_id, originator_version) > (%(id)s, %(version)s)
+   AND position <= %(until)s AND split_part(topic, '.', 1) = ANY(%(nouns)s)
+ ORDER BY originator_id, originator_version
+ LIMIT %(limit)s
+"""
 TRY_TO_REBUILD = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 REBUILT = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 FORGET = "DELETE FROM projections.positions WHERE projection = %s"
@@ -94,16 +105,20 @@ async def _fill(
     """
     [(head,)] = await (await ahead.execute(HEAD)).fetchall()
 
-    async def read(after: tuple[UUID, int]) -> tuple[Sequence[Any], Sequence[Recorded]]:
-        rows = await follower.read_by_aggregate(ahead, after, head, BATCH)
+    async def read(id: UUID, version: int) -> tuple[Sequence[Any], Sequence[Recorded]]:
+        params = {"id": id, "version": version, "until": head, "limit": BATCH}
+        params |= {"nouns": list(follower.projection.nouns)}
+        async with ahead.cursor(binary=True) as cursor:
+            await cursor.execute(READ_BY_AGGREGATE, params)
+            rows = await cursor.fetchall()
         return rows, follower.understood(rows)
 
     done = 0
-    rows, events = await read((UUID(int=0), 0))
+    rows, events = await read(UUID(int=0), 0)
     while rows:
         id, version, *_ = rows[-1]
         done += len(rows)
-        rows, events = await _last_of(follower.fill(events), read((id, version)))
+        rows, events = await _last_of(follower.fill(events), read(id, version))
         progress(done)
     await follower.filled(head)
 
