@@ -42,7 +42,6 @@ class Cascade:
     name = "cascade"
     version = 1
     acts = True
-    by_aggregate = False
     nouns = frozenset({"Company", "Workspace"})
 
     def __init__(self, store: EventStore, new_id: Callable[[], UUID]) -> None:
@@ -59,6 +58,9 @@ class Cascade:
                 await self._restore_members(connection, recorded)
 
     recover = apply  # it parks nothing
+
+    def filling(self) -> None:
+        """It has no rows."""
 
     async def _delete_members(self, connection: AsyncConnection, cause: Recorded) -> None:
         """Only who was in it when it was deleted: it may have been restored, and filled, since."""

@@ -1,8 +1,9 @@
 """What every projection has: a schema of its own, a position in it, and batches that move both."""
 
+import asyncio
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Protocol
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -17,28 +18,48 @@ ON CONFLICT (projection) DO NOTHING
 """
 
 
+Statements = Sequence[tuple[str, Sequence[Any]]]  # each with its parameters
+
+
+class Filling(Protocol):
+    """How rows are made of all events, those of one aggregate after those of another."""
+
+    def fold(self, events: Sequence[Recorded]) -> Statements:
+        """What writes the rows that follow from the next events.
+
+        It needs no database: it is called in a thread while what came before is written.
+        """
+
+    async def finish(self, connection: AsyncConnection) -> None:
+        """Write what was held back until all events are there."""
+
+
 class Projection(Protocol):
     """A read model: its name and version, its tables, and how events change them.
 
     `nouns`: the aggregates whose events it is shown. `acts`: it keeps no rows of its own but sends
-    commands, and so may skip nothing that it cannot apply. `by_aggregate`: no row depends on the
-    events of two aggregates, so it is built from those of one after the other.
+    commands, and so may skip nothing that it cannot apply.
     """
 
     name: str
     version: int
     nouns: frozenset[str]
     acts: bool
-    by_aggregate: bool
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
-        """Write what these events change; the caller holds the transaction.
-
-        They are in global order; when `by_aggregate` is built anew, in that of aggregates.
-        """
+        """Write what these events change, in global order; the caller holds the transaction."""
 
     async def recover(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """The same of aggregates that were parked, when others have moved on since."""
+
+    def filling(self) -> Filling | None:
+        """How to build it anew; None = as it follows, event by event in global order."""
+
+
+async def execute(connection: AsyncConnection, statements: Statements) -> None:
+    """Execute statements, one after the other."""
+    for query, params in statements:
+        await connection.execute(query.encode(), params)
 
 
 def live_schema(projection: "Projection | type[Projection]") -> str:
@@ -101,10 +122,17 @@ async def _create_tables(connection: AsyncConnection, script: str, schema: str) 
     )
 
 
-async def create_indexes(connection: AsyncConnection, projection: Projection) -> None:
-    """Create the indexes of a projection that was filled without them."""
-    async with connection.transaction():
-        await connection.execute(_script(f"{projection.name}_indexes.sql"), prepare=False)
+async def create_indexes(projection: Projection, *connections: AsyncConnection) -> None:
+    """Create the indexes of a projection that was filled without them, so many at once."""
+    statements = iter(_script(f"{projection.name}_indexes.sql").split(b";\n"))
+
+    async def create_some(connection: AsyncConnection) -> None:
+        for statement in statements:
+            await connection.execute(statement, prepare=False)
+
+    async with asyncio.TaskGroup() as tasks:
+        for connection in connections:
+            tasks.create_task(create_some(connection))
 
 
 def _script(name: str) -> bytes:

@@ -105,6 +105,17 @@ class Present:
         self.events += 1
         return self.part != before
 
+    def begin_next(self, tables: int) -> None:
+        """Go on to the next era, in which so many tables stand."""
+        self.era, self.part, self.events = self.era + 1, 0, 0
+        self.tables, self.filled_to = tables, None
+
+    def beginning(self, position: int) -> Row:
+        """The row that says that its part answers from a position on."""
+        return {
+            "company_id": self.company_id, "begins": position, "era": self.era, "part": self.part,
+        }  # fmt: skip
+
     def of(self, id: UUID) -> Sequence[int]:
         """The eras in which a table stands now."""
         if self.filled_to is None or id > self.filled_to:
@@ -126,7 +137,7 @@ async def stand(
     for row in rows:
         id, position, present = row["id"], row["position"], presents[row["company_id"]]
         if present.count():
-            begun.append(_beginning(present, position - 1))
+            begun.append(present.beginning(position - 1))
         if id in last:
             last.pop(id).update({"until": position, "ended_in": present.part})
         elif id in former:
@@ -141,7 +152,7 @@ async def stand(
             END.encode(), [list(column) for column in zip(*ended, strict=True)]
         )
     await _add(connection, standing, presents)
-    await _begin(connection, begun + await _go_on(connection, rows, presents))
+    await begin(connection, begun + await _go_on(connection, rows, presents))
     await save(connection, presents)
 
 
@@ -152,7 +163,7 @@ async def load(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, P
         await cursor.execute(LOAD, (list(wanted),))
         found = {present.company_id: present async for present in cursor}
     new = {company_id: Present(company_id, era=1) for company_id in wanted - found.keys()}
-    await _begin(connection, [_beginning(present, 0) for present in new.values()])
+    await begin(connection, [present.beginning(0) for present in new.values()])
     return found | new
 
 
@@ -162,12 +173,8 @@ async def save(connection: AsyncConnection, presents: Mapping[UUID, Present]) ->
     await connection.execute(SAVE, (to_json(kept).decode(),))
 
 
-def _beginning(present: Present, position: int) -> Row:
-    return {"company_id": present.company_id, "begins": position, "era": present.era,
-            "part": present.part}  # fmt: skip
-
-
-async def _begin(connection: AsyncConnection, beginnings: Sequence[Row]) -> None:
+async def begin(connection: AsyncConnection, beginnings: Sequence[Row]) -> None:
+    """Keep from where on parts of eras answer."""
     if beginnings:
         await connection.execute(BEGIN, (to_json(beginnings).decode(),))
 
@@ -198,7 +205,7 @@ async def _go_on(
         if present.filled_to is None and present.full:
             present.filled_to = NOTHING
         if present.filled_to is not None and await _fill(connection, present, len(events)):
-            begun.append(_beginning(present, events[-1]["position"]))
+            begun.append(present.beginning(events[-1]["position"]))
     return begun
 
 
@@ -210,8 +217,8 @@ async def _fill(connection: AsyncConnection, present: Present, events: int) -> b
     if carried == share:
         present.filled_to = last
         return False
-    present.era, present.part, present.events, present.filled_to = present.era + 1, 0, 0, None
-    [present.tables] = await _one(connection, COUNT, (present.company_id, present.era))
+    [tables] = await _one(connection, COUNT, (present.company_id, present.era + 1))
+    present.begin_next(tables)
     return True
 
 

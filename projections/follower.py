@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from domain.errors import UnreadableEvent
 from domain.recorded import Recorded, decode, event_classes
-from projections.base import Projection, channel
+from projections.base import Projection, Statements, channel, execute
 
 # What was erased has no state, and is passed over; what has none and was not, cannot be read.
 READ = """
@@ -156,10 +156,10 @@ class Follower:
                 await self.projection.apply(self.connection, events)
         self.position = last_position(rows)
 
-    async def fill(self, events: Sequence[Recorded]) -> None:
-        """Apply events, in the order of their aggregates, without moving."""
+    async def fill(self, statements: Statements) -> None:
+        """Write what follows from events, without moving."""
         async with self.connection.transaction():
-            await self.projection.apply(self.connection, events)
+            await execute(self.connection, statements)
 
     async def filled(self, position: int) -> None:
         """Move to where what was filled comes from."""

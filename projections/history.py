@@ -1,35 +1,21 @@
 """What happened to tables, workspaces and the company, and what each was after every event."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from itertools import chain, islice
-from typing import Any
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from domain.base import CreatedEvent, ErasingEvent, Event
-from domain.company import Company
+from domain.base import CreatedEvent, ErasingEvent
 from domain.recorded import Recorded
-from domain.table_def import TableDef
-from domain.workspace import Workspace
-from projections import eras, late_standings, table_defs, tenancy
-from projections.folding import fold
+from projections import eras, late_standings, table_defs
+from projections.base import Filling, execute
 from projections.handlers import Row
+from projections.history_filling import HistoryFilling
+from projections.versions import STATE, adding, forgetting, version_of
 
-STATE = (
-    "workspace_id", "name", "slug", "description", "icon", "color", "settings", "deleted_at",
-    "purged_at", "created_by", "created_at", "updated_by", "updated_at",
-)  # fmt: skip
-CAUSE = ("actor_kind", "command", "reason", "request_id", "correlation_id", "causation_id")
-COLUMNS = (
-    "id", "version", "company_id", "position", "topic", "event_id", "recorded_at", *CAUSE, *STATE,
-    "words",
-)  # fmt: skip
 LOAD = f"""
 SELECT v.*
   FROM unnest(%s::uuid[]) AS wanted(id)
@@ -41,24 +27,6 @@ VERSIONS = f"""
 SELECT id, version, company_id, position, {", ".join(STATE)}
   FROM versions WHERE id = ANY(%s) ORDER BY id, version
 """  # noqa: S608
-ADD = """
-INSERT INTO versions SELECT * FROM json_populate_recordset(NULL::versions, %s::json)
-"""
-# Of what was erased there is left that it was there; when this is built anew, it is there already.
-ERASE = f"""
-INSERT INTO versions (id, version, company_id, position, topic, event_id, recorded_at)
-SELECT originator_id, originator_version, company_id, position, topic, event_id, recorded_at
-  FROM event_store.events
- WHERE originator_id = %s AND originator_version < %s
-    ON CONFLICT (id, version) DO UPDATE
-   SET {", ".join(f"{column} = NULL" for column in (*CAUSE, *STATE, "words"))}
-"""  # noqa: S608
-FORGET_PARKED = "UPDATE projections.parked SET error = '' WHERE originator_id = %s"
-MOST_WORDS, LONGEST_WORD = 200, 64
-MOST_TEXTS = 1_000  # that are taken apart once for many events
-_HANDLERS = {"TableDef": table_defs.handles, "Workspace": tenancy.handles,
-             "Company": tenancy.handles}  # fmt: skip
-_WORD = re.compile(r"\w+")
 
 
 class HistoryProjection:
@@ -67,7 +35,6 @@ class HistoryProjection:
     name = "history"
     version = 1
     acts = False
-    by_aggregate = False
     nouns = frozenset({"TableDef", "Workspace", "Company"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
@@ -83,6 +50,10 @@ class HistoryProjection:
             versions = await _versions(connection, list({row["id"] for row in rows}))
             await late_standings.stand_again(connection, versions)
 
+    def filling(self) -> Filling:
+        """Versions first, then which stood when."""
+        return HistoryFilling()
+
 
 async def _add(
     connection: AsyncConnection, events: Sequence[Recorded]
@@ -91,12 +62,11 @@ async def _add(
     states = await _load(connection, events)
     for recorded in events:
         if isinstance(recorded.event, ErasingEvent):
-            await _forget(connection, recorded.event)
+            await execute(connection, forgetting(recorded.event))
             states.pop(recorded.event.originator_id, None)
     former = {id: state["version"] for id, state in states.items()}
-    rows = [_version(states, recorded) for recorded in events]
-    kept = [{column: row.get(column) for column in COLUMNS} for row in rows]
-    await connection.execute(ADD, (to_json(kept).decode(),))
+    rows = [version_of(states, recorded) for recorded in events]
+    await execute(connection, adding(rows))
     return [row for row in rows if row["topic"].startswith("TableDef.")], former
 
 
@@ -118,87 +88,3 @@ async def _versions(connection: AsyncConnection, ids: Sequence[UUID]) -> Sequenc
         await cursor.execute(VERSIONS.encode(), (ids,))
         rows = await cursor.fetchall()
     return [row if row["name"] is None else table_defs.searchable(row) for row in rows]
-
-
-async def _forget(connection: AsyncConnection, event: Event) -> None:
-    id = event.originator_id
-    await connection.execute(ERASE.encode(), (id, event.originator_version))
-    await connection.execute(eras.STAND_NO_MORE, ([id],))
-    await connection.execute(FORGET_PARKED, (id,))
-    words.cache_clear()  # nor does this process keep its texts
-
-
-def _version(states: dict[UUID, Row], recorded: Recorded) -> Row:
-    """What an event makes of what it happened to, and who caused it, how and why."""
-    event, metadata = recorded.event, recorded.event.metadata
-    before = states.get(event.originator_id, {})
-    after = _after(before, recorded)
-    states[event.originator_id] = after
-    texts = [
-        before.get("name"),
-        after.get("name"),
-        after.get("slug"),
-        metadata.reason,
-        *_texts(event),
-    ]
-    return after | {
-        "position": recorded.position,
-        "topic": event.TOPIC,
-        "event_id": metadata.event_id,
-        "recorded_at": recorded.recorded_at,
-        "actor_kind": metadata.actor_kind,
-        "command": metadata.command,
-        "reason": metadata.reason,
-        "request_id": metadata.request_id,
-        "correlation_id": metadata.correlation_id,
-        "causation_id": metadata.causation_id,
-        "words": _words(recorded.company_id, texts),
-    }
-
-
-def _after(before: Row, recorded: Recorded) -> Row:
-    """The state as the other read models fold it, under one name for what they name apart."""
-    event = recorded.event
-    row = dict(before)
-    _HANDLERS[event.TOPIC.partition(".")[0]].project(row, recorded)
-    if isinstance(event, Workspace.Event):
-        row["workspace_id"] = event.workspace_id
-    if isinstance(event, Company.Event) and "removed_at" in row:
-        row["deleted_at"] = row.pop("removed_at")
-    row |= {"id": event.originator_id, "company_id": recorded.company_id}
-    is_table = isinstance(event, TableDef.Event) and "name" in row
-    return table_defs.searchable(row) if is_table else row
-
-
-def _texts(event: Event) -> Iterable[str]:
-    data = event.model_dump(exclude=set(event.ENVELOPE))
-    return _strings(data.get("changes") or data.get("settings") or {}, data.get("description"))
-
-
-def _strings(*values: Any) -> Iterable[str]:
-    for value in values:
-        if isinstance(value, Mapping):
-            yield from value
-            yield from _strings(*value.values())
-        elif isinstance(value, list):
-            yield from _strings(*value)
-        elif isinstance(value, str):
-            yield value
-
-
-@lru_cache(MOST_TEXTS)
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text, without case and accents, as the history is searched by them."""
-    return tuple(word[:LONGEST_WORD] for word in _WORD.findall(fold(text)))
-
-
-@lru_cache(MOST_TEXTS)
-def prefix(company_id: UUID) -> str:
-    """What a company's words begin with: those of others are far away in the index."""
-    return f"{company_id.hex[-8:]}:"
-
-
-def _words(company_id: UUID, texts: Iterable[str | None]) -> str:
-    found = dict.fromkeys(chain.from_iterable(words(text) for text in texts if text))
-    ours = prefix(company_id)
-    return " ".join([f"'{ours}{word}'" for word in islice(found, MOST_WORDS)])

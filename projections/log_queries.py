@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from domain.recorded import event_classes
-from projections.history import prefix, words
 from projections.history_queries import ITEM, NEWEST, ORDERS, SCHEMA
 from projections.keyset import Keyset
+from projections.versions import prefix, words
 
 _RANGE = "position > %(from)s AND position <= %(to)s"
 _OF_COMPANY = f"""

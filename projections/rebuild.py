@@ -10,7 +10,16 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from domain.recorded import Recorded
-from projections.base import Projection, channel, connect, create, create_indexes, live_schema
+from projections.base import (
+    Filling,
+    Projection,
+    Statements,
+    channel,
+    connect,
+    create,
+    create_indexes,
+    live_schema,
+)
 from projections.follower import BY_INDEX, Follower, last_position
 
 HEAD = "SELECT event_store.head()"
@@ -73,10 +82,11 @@ async def rebuild(
         await create(connection, projection, beside, indexed=False)
         follower = Follower(projection, connection, beside, strict=True)
         await follower.start()
-        if projection.by_aggregate:
-            await _fill(follower, ahead, progress)
-        await _catch_up(follower, ahead, progress)
-        await create_indexes(connection, projection)
+        if filling := projection.filling():
+            await _fill(follower, ahead, filling, progress)
+        else:
+            await _catch_up(follower, ahead, progress)
+        await create_indexes(projection, connection, ahead)
         await _analyze(connection, beside)
         await _catch_up(follower, ahead, progress)
         while not await _swap(follower, ahead, live):
@@ -96,30 +106,32 @@ async def _only_one(connection: AsyncConnection, schema: str) -> None:
 
 
 async def _fill(
-    follower: Follower, ahead: AsyncConnection, progress: Callable[[int], None]
+    follower: Follower, ahead: AsyncConnection, filling: Filling, progress: Callable[[int], None]
 ) -> None:
     """Reach the head as it is, one aggregate after the other: so each row is written but once.
 
-    Or twice, where a batch ends between the events of an aggregate. While the server writes some,
-    the next ones are read, on a connection of their own.
+    While the server writes some, the next ones are read, on a connection of their own, and folded.
     """
     [(head,)] = await (await ahead.execute(HEAD)).fetchall()
 
-    async def read(id: UUID, version: int) -> tuple[Sequence[Any], Sequence[Recorded]]:
+    async def read(id: UUID, version: int) -> tuple[Sequence[Any], Statements]:
         params = {"id": id, "version": version, "until": head, "limit": BATCH}
         params |= {"nouns": list(follower.projection.nouns)}
         async with ahead.cursor(binary=True) as cursor:
             await cursor.execute(READ_BY_AGGREGATE, params)
             rows = await cursor.fetchall()
-        return rows, follower.understood(rows)
+        # In a thread, so that the server is sent what it needs meanwhile.
+        return rows, await asyncio.to_thread(lambda: filling.fold(follower.understood(rows)))
 
     done = 0
-    rows, events = await read(UUID(int=0), 0)
+    rows, statements = await read(UUID(int=0), 0)
     while rows:
         id, version, *_ = rows[-1]
         done += len(rows)
-        rows, events = await _last_of(follower.fill(events), read(id, version))
+        rows, statements = await _last_of(follower.fill(statements), read(id, version))
         progress(done)
+    async with follower.connection.transaction():
+        await filling.finish(follower.connection)
     await follower.filled(head)
 
 

@@ -1,7 +1,7 @@
 """The table definitions as they are now: for reading one, the list, and slugs that moved on."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -11,6 +11,7 @@ from pydantic_core import to_json
 from domain.recorded import Recorded
 from domain.table_def import TableDef
 from domain.values import DEFAULT_SETTINGS, merge_patch
+from projections.base import Filling, Statements, execute
 from projections.folding import fold, sort_key
 from projections.handlers import Handlers, Row
 from projections.keyset import TIME
@@ -56,7 +57,7 @@ PURGE = """
 WITH purged AS (
     INSERT INTO purged_table_defs (id, company_id, purged_at)
     SELECT id, company_id, purged_at
-      FROM jsonb_to_recordset(%(purged)s::jsonb)
+      FROM jsonb_to_recordset(%s::jsonb)
         AS row(id uuid, company_id uuid, purged_at timestamptz)
         ON CONFLICT (id) DO UPDATE SET purged_at = excluded.purged_at
     RETURNING id
@@ -81,25 +82,37 @@ class TableDefsProjection:
     name = "table_defs"
     version = 4
     acts = False
-    by_aggregate = True
     nouns = frozenset({"TableDef"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Fold the events into the rows that they touch, and write each row once."""
         events = [recorded for recorded in events if handles.know(recorded)]
         rows = await _load(connection, events)
-        former: list[Row] = []
-        for recorded in events:
-            event = recorded.event
-            row = rows.setdefault(event.originator_id, {})
-            if isinstance(event, TableDef.SlugChanged):
-                given_up = {"slug": row["slug"], "table_id": event.originator_id}
-                place = {"company_id": recorded.company_id, "position": recorded.position}
-                former.append(given_up | place)
-            handles.project(row, recorded)
-        await _save(connection, list(rows.values()), former)
+        former = _fold(rows, events)
+        await execute(connection, _saving(rows.values(), former))
 
     recover = apply  # no row depends on others
+
+    def filling(self) -> Filling:
+        """Row by row."""
+        return _RowByRow()
+
+
+class _RowByRow:
+    """Each row is written once, when all events of its table are there."""
+
+    def __init__(self) -> None:
+        self._last: dict[UUID, Row] = {}
+
+    def fold(self, events: Sequence[Recorded]) -> Statements:
+        rows, self._last = self._last, {}
+        former = _fold(rows, [recorded for recorded in events if handles.know(recorded)])
+        if rows:
+            self._last = dict([rows.popitem()])
+        return _saving(rows.values(), former)
+
+    async def finish(self, connection: AsyncConnection) -> None:
+        await execute(connection, _saving(self._last.values(), []))
 
 
 @handles(TableDef.Created)
@@ -174,6 +187,20 @@ def _erased(row: Row, event: TableDef.Erased) -> None:
     }
 
 
+def _fold(rows: dict[UUID, Row], events: Iterable[Recorded]) -> Sequence[Row]:
+    """Change rows as events say; returns the slugs that were given up."""
+    former = []
+    for recorded in events:
+        event = recorded.event
+        row = rows.setdefault(event.originator_id, {})
+        if isinstance(event, TableDef.SlugChanged):
+            given_up = {"slug": row["slug"], "table_id": event.originator_id}
+            place = {"company_id": recorded.company_id, "position": recorded.position}
+            former.append(given_up | place)
+        handles.project(row, recorded)
+    return former
+
+
 async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict[UUID, Row]:
     """The rows that these events change, but for those that they create."""
     created = {r.event.originator_id for r in events if isinstance(r.event, TableDef.Created)}
@@ -185,15 +212,11 @@ async def _load(connection: AsyncConnection, events: Sequence[Recorded]) -> dict
         return {row["id"]: row async for row in cursor}
 
 
-async def _save(connection: AsyncConnection, rows: Sequence[Row], former: Sequence[Row]) -> None:
+def _saving(rows: Collection[Row], former: Sequence[Row]) -> Statements:
     kept = [searchable(row) for row in rows if "purged_at" not in row]
     purged = [row for row in rows if "purged_at" in row]
-    if kept:
-        await connection.execute(SAVE.encode(), (to_json(kept).decode(),))
-    if former:
-        await connection.execute(FORMER_SLUGS, (to_json(former).decode(),))
-    if purged:
-        await connection.execute(PURGE, {"purged": to_json(purged).decode()})
+    written = ((SAVE, kept), (FORMER_SLUGS, former), (PURGE, purged))
+    return [(query, (to_json(those).decode(),)) for query, those in written if those]
 
 
 def searchable(row: Row) -> Row:

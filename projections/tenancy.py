@@ -52,7 +52,6 @@ class TenancyProjection:
     name = "tenancy"
     version = 1
     acts = False
-    by_aggregate = False
     nouns = frozenset({"Company", "Workspace"})
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
@@ -69,6 +68,9 @@ class TenancyProjection:
                 await connection.execute(save.encode(), (to_json(list(rows.values())).decode(),))
 
     recover = apply  # one row does not depend on others
+
+    def filling(self) -> None:
+        """It has few rows."""
 
 
 @handles(Company.Registered)

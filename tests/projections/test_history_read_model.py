@@ -15,6 +15,7 @@ from api.history_reads import ANY_PLAN
 from domain.base import replay
 from domain.table_def import TableDef
 from projections import eras
+from projections import rebuild as rebuilding
 from projections.check import check
 from projections.history import HistoryProjection
 from projections.history_queries import CHANGED, LIST_AT, OF_TABLE, list_params
@@ -23,6 +24,7 @@ from projections.log_queries import Wanted
 from projections.rebuild import rebuild
 from projections.table_def_queries import Filter
 from tests.conftest import sized
+from tests.projections.filling import changed_while_it_fills
 from tests.projections.test_table_defs_read_model import HISTORIES, WORKSPACE, act
 from tests.projections.world import HISTORY, World, reader, world_of
 
@@ -35,6 +37,7 @@ SELECT gen_random_uuid(), 1, %s, position, 'TableDef.Created', gen_random_uuid()
   FROM generate_series(1, 3000) AS position
 """
 
+VERSIONS = f"SELECT * FROM {HISTORY}.versions ORDER BY id, version"
 # Lists would be right, and slow.
 WRONG_PARTS = f"""
 SELECT s.version, s.era, s.position, s.until, s.ended_in, ended.era, ended.part
@@ -94,20 +97,45 @@ async def assert_exact(world: World) -> None:
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(history=HISTORIES, batch=st.integers(1, 7))
+@given(history=HISTORIES, batch=st.integers(1, 7), anew=st.booleans())
 async def test_every_position_shows_what_stood_at_it(
-    world: World, history: list[tuple[int, tuple[str, Any]]], batch: int
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[tuple[int, tuple[str, Any]]],
+    batch: int,
+    anew: bool,
 ) -> None:
+    """Whether it has followed all the time, is built anew half-way, or when all has happened."""
+    monkeypatch.setattr(rebuilding, "BATCH", batch)
     await world.forget_everything()
     for company in (world.ours, world.theirs):
         await world.workspace(company=company, id=WORKSPACE)
     slots: dict[int, UUID] = {}
-    for slot, command in history:
+    for number, (slot, command) in enumerate(history):
+        if anew and number == len(history) // 2:
+            await rebuild(world.conninfo, HistoryProjection())
         await act(world, slots, slot, command)
     await world.project(batch)
     assert await world.parked() == {}
     await assert_exact(world)
     assert (await check(world.conninfo)).differences == []
+    await rebuild(world.conninfo, HistoryProjection())
+    await assert_exact(world)
+    assert (await check(world.conninfo)).differences == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+async def test_what_happens_while_it_fills_stands_where_it_should(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    await changed_while_it_fills(world, monkeypatch, size)
+    assert await rebuild(world.conninfo, HistoryProjection()) == await world.head()
+    await assert_exact(world)
+    assert (await check(world.conninfo)).differences == []
+    versions = await world.ask(VERSIONS)
+    monkeypatch.setattr(HistoryProjection, "filling", lambda _: None)
+    await rebuild(world.conninfo, HistoryProjection())
+    assert await world.ask(VERSIONS) == versions, "as in global order"
 
 
 async def test_eras_follow_each_other_while_tables_change(world: World) -> None:

@@ -6,9 +6,8 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from uuid import UUID
 
@@ -19,15 +18,14 @@ from psycopg import AsyncConnection
 from api.table_reads import BY_ID, LIST
 from application.event_store.session import companies
 from domain.errors import UnreadableEvent
-from domain.recorded import Recorded
 from projections import rebuild as rebuilding
 from projections.base import create
 from projections.check import check
-from projections.follower import Follower
 from projections.rebuild import AlreadyRebuilding, rebuild
 from projections.table_def_queries import Filter, by_id_params, list_params
 from projections.table_defs import TableDefsProjection
 from tests.conftest import eventually
+from tests.projections.filling import changed_while_it_fills
 from tests.projections.world import PROJECTION, SCHEMA, World, reader
 
 pytestmark = pytest.mark.anyio
@@ -102,29 +100,11 @@ async def test_what_happens_while_it_fills_is_there_when_it_is_done(
     world: World, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """To tables that it has read, half read, and not read yet."""
-    ids = [await world.create(f"Table {n}", slug=f"first-{n}") for n in range(9)]
-    for number, id in enumerate(ids):
-        await world.change(id, slug=f"second-{number}")
-        await world.change(id, name=f"Name {number}")
-    await world.purge(ids[8], erase=True)
-    fill, batches = Follower.fill, count()
-
-    async def filling(follower: Follower, events: Sequence[Recorded]) -> None:
-        await fill(follower, events)
-        if next(batches) == 12 // size:  # somewhere among the tables
-            for first in (0, 3):
-                await world.change(ids[first], slug=f"third-{first}")
-                await world.purge(ids[first + 1])
-                await world.purge(ids[first + 2], erase=True)
-            await world.change(ids[6], slug="first-0")
-            await world.create("New", slug="second-0")
-
-    monkeypatch.setattr(rebuilding, "BATCH", size)
-    monkeypatch.setattr(Follower, "fill", filling)
+    await changed_while_it_fills(world, monkeypatch, size)
     assert await rebuild(world.conninfo, PROJECTION) == await world.head()
     rebuilt = await world.everything_shown()
     assert (await check(world.conninfo)).differences == []
-    monkeypatch.setattr(TableDefsProjection, "by_aggregate", False)
+    monkeypatch.setattr(TableDefsProjection, "filling", lambda _: None)
     await rebuild(world.conninfo, PROJECTION)
     assert await world.everything_shown() == rebuilt, "as in global order"
 

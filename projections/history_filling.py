@@ -1,0 +1,148 @@
+"""How the read model `history` is built anew: versions first, then which of them stood when.
+
+A version of a table stands until the next one does, which is told by the events of that table. In
+which eras it stood depends on all tables of its company, so that comes last, in one statement.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import chain, pairwise
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from pydantic_core import to_json
+
+from domain.base import ErasingEvent
+from domain.recorded import Recorded
+from projections.base import Statements, execute
+from projections.eras import BEGINNING, COLUMNS, FOR_EVER, PARTS, Present, begin, save
+from projections.handlers import Row
+from projections.versions import COLUMNS as VERSION
+from projections.versions import forgetting, version_of
+
+STOOD = ", ".join((*COLUMNS, "until"))
+# What a version is with what is needed to let it stand; and those that stood.
+CREATE_TOLD = """
+CREATE TABLE told AS
+SELECT v.*, s.name_folded, s.search_folded, s.until
+  FROM versions v, standings s WITH NO DATA
+"""
+CREATE_STOOD = f"CREATE UNLOGGED TABLE stood AS SELECT {STOOD} FROM standings WITH NO DATA"  # noqa: S608
+ADD = f"""
+WITH rows AS MATERIALIZED (
+    SELECT * FROM json_populate_recordset(NULL::told, %s::json)
+), added AS (
+    INSERT INTO versions SELECT {", ".join(VERSION)} FROM rows
+)
+INSERT INTO stood SELECT {STOOD} FROM rows WHERE until IS NOT NULL
+"""  # noqa: S608
+FETCH = 10_000
+AT_EASE = "SET LOCAL work_mem = '128MB'"
+# The events of each company, and by how many tables each makes it richer.
+EVENTS = """
+SELECT company_id, position,
+       CASE topic WHEN 'TableDef.Created' THEN 1 WHEN 'TableDef.Purged' THEN -1 ELSE 0 END
+  FROM versions
+ WHERE topic LIKE 'TableDef.%' AND updated_by IS NOT NULL
+ ORDER BY company_id, position
+"""
+LATEST = "SELECT company_id, max(updated_at) FROM stood GROUP BY company_id"
+ANALYZE = "ANALYZE eras"
+# In each era from the one in which it came to the one in which it ended.
+STAND = f"""
+INSERT INTO standings ({STOOD}, latest, era, ended_in)
+SELECT {STOOD}, latest, n, CASE WHEN n = ended.era AND until < {FOR_EVER} THEN part ELSE {PARTS} END
+  FROM (SELECT *, max(updated_at) OVER (PARTITION BY company_id ORDER BY position) AS latest
+          FROM stood) AS s
+ CROSS JOIN LATERAL (
+       SELECT era FROM eras WHERE company_id = s.company_id AND begins <= s.position
+        ORDER BY begins DESC LIMIT 1) AS came
+ CROSS JOIN LATERAL (
+       SELECT era, part FROM eras WHERE company_id = s.company_id AND begins < s.until
+        ORDER BY begins DESC LIMIT 1) AS ended
+ CROSS JOIN LATERAL generate_series(came.era, ended.era) AS n
+"""  # noqa: S608
+DONE = "DROP TABLE stood, told"
+
+
+class HistoryFilling:
+    """Adds versions as it is told of them, and lets them stand when it knows of all."""
+
+    def __init__(self) -> None:
+        self._prepare: Statements = [(CREATE_TOLD, ()), (CREATE_STOOD, ())]
+        self._states: dict[UUID, Row] = {}
+        self._last: Row | None = None
+
+    def fold(self, events: Sequence[Recorded]) -> Statements:
+        """What adds a version for each event, but for the last one."""
+        if not events:
+            return []
+        erasing = [r.event for r in events if isinstance(r.event, ErasingEvent)]
+        forgotten = list(chain.from_iterable(forgetting(event) for event in erasing))
+        rows = [version_of(self._states, recorded) for recorded in events]
+        if self._last:
+            rows.insert(0, self._last)
+        for row, after in pairwise(rows):
+            _let_stand(row, after)
+        self._last = last = rows.pop()
+        self._states = {last["id"]: self._states[last["id"]]}
+        prepare, self._prepare = self._prepare, []
+        return [*prepare, *forgotten, *_adding(rows)]
+
+    async def finish(self, connection: AsyncConnection) -> None:
+        """Divide what happened into eras, and let each version stand in its own."""
+        await execute(connection, self._prepare)
+        if self._last:
+            _let_stand(self._last)
+            await execute(connection, _adding([self._last]))
+        await execute(connection, [(AT_EASE, ())])
+        beginnings, presents = await _plan(connection)
+        await begin(connection, beginnings)
+        await save(connection, presents)
+        await execute(connection, [(ANALYZE, ()), (STAND, ()), (DONE, ())])
+
+
+def _let_stand(row: Row, after: Row | None = None) -> None:
+    """Let a version of a table stand until the one after it, unless it is purged."""
+    if row["topic"].startswith("TableDef.") and row.get("purged_at") is None:
+        row["until"] = FOR_EVER
+        if after and after["id"] == row["id"]:
+            row["until"] = after["position"]
+
+
+def _adding(rows: Sequence[Row]) -> Statements:
+    return [(ADD, (to_json(rows).decode(),))] if rows else []
+
+
+async def _plan(connection: AsyncConnection) -> tuple[Sequence[Row], Mapping[UUID, Present]]:
+    """Where eras and their parts begin, and in which each company is now.
+
+    Nobody waits for one that is filled, so an era begins as soon as the one before it is full.
+    """
+    latest = await _latest(connection)
+    beginnings: list[Row] = []
+    presents: dict[UUID, Present] = {}
+    tables = before = 0
+    async with connection.cursor("events", binary=True) as cursor:
+        cursor.itersize = FETCH
+        await cursor.execute(EVENTS)
+        async for company_id, position, change in cursor:
+            present = presents.get(company_id)
+            if present is None:
+                present = presents[company_id] = Present(company_id, era=1)
+                present.latest = latest.get(company_id, BEGINNING)
+                beginnings.append(present.beginning(0))
+                tables = 0
+            elif present.full:
+                present.begin_next(tables)
+                beginnings.append(present.beginning(before))
+            if present.count():
+                beginnings.append(present.beginning(position - 1))
+            tables, before = tables + change, position
+    return beginnings, presents
+
+
+async def _latest(connection: AsyncConnection) -> Mapping[UUID, datetime]:
+    """When any table of a company was updated last."""
+    rows = await (await connection.execute(LATEST)).fetchall()
+    return dict(rows)
