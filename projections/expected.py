@@ -24,7 +24,9 @@ HISTORY = live_schema(HistoryProjection())
 # S608: the names of the schemas are ours.
 _SHOWS_ITSELF = "what is in it"  # which is compared with the events
 _TABLES = f"""
-SELECT *, CASE WHEN shown::text = ({TABLE})::text THEN '{_SHOWS_ITSELF}'
+SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
+       created_by, created_at, updated_by, updated_at, version, position, name_folded,
+       search_folded, CASE WHEN shown::text = ({TABLE})::text THEN '{_SHOWS_ITSELF}'
                ELSE shown::text END AS shows
   FROM {TABLES}.table_defs AS t
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
