@@ -26,7 +26,7 @@ _SHOWS_ITSELF = "what is in it"  # which is compared with the events
 _TABLES = f"""
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
        created_by, created_at, updated_by, updated_at, version, position, name_folded,
-       search_folded, CASE WHEN shown::text = ({TABLE})::text THEN '{_SHOWS_ITSELF}'
+       search_folded, CASE WHEN shown::text = {TABLE} THEN '{_SHOWS_ITSELF}'
                ELSE shown::text END AS shows
   FROM {TABLES}.table_defs AS t
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id

@@ -31,7 +31,6 @@ UNTIL = """
 SELECT event_store.position_before(%(moment)s::timestamptz + interval '1 microsecond')
 """
 
-_TABLE = f"{TABLE}::text"
 _STATE = """json_build_object(
        'name', {0}.name, 'slug', {0}.slug, 'description', {0}.description, 'icon', {0}.icon,
        'color', {0}.color, 'settings', {settings}, 'workspaceId', {0}.workspace_id,
@@ -84,7 +83,7 @@ OF_TABLE = {
 # One table: at a version, or at a position. Also what it was before it was purged.
 _ONE = f"""
 SELECT t.version, t.position, t.updated_by IS NULL, t.deleted_at, t.purged_at,
-       {_state("t")}, {_TABLE}
+       {_state("t")}, {TABLE}
   FROM {SCHEMA}.versions t
  WHERE t.id = %(id)s AND (t.company_id = %(company_id)s) IS TRUE AND t.topic LIKE 'TableDef.%%'
 """  # noqa: S608

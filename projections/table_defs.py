@@ -16,15 +16,33 @@ from projections.folding import fold, sort_key
 from projections.handlers import Handlers, Row
 from projections.keyset import TIME
 
-# How a row `t` is answered with.
-TABLE = f"""json_build_object(
-       'id', t.id, 'companyId', t.company_id, 'workspaceId', t.workspace_id,
-       'name', t.name, 'slug', t.slug, 'description', t.description,
-       'icon', t.icon, 'color', t.color, 'settings', t.settings,
-       'effectiveSettings', '{json.dumps(dict(DEFAULT_SETTINGS))}'::jsonb || t.settings,
-       'createdBy', t.created_by, 'createdAt', {TIME.format("t.created_at")},
-       'updatedBy', t.updated_by, 'updatedAt', {TIME.format("t.updated_at")},
-       'deletedAt', {TIME.format("t.deleted_at")}, 'version', t.version)"""
+_DEFAULTS = json.dumps(dict(DEFAULT_SETTINGS))
+_ID = "coalesce('\"' || {} || '\"', 'null')"
+_JSON = "coalesce(({})::text, 'null')"
+_TEXT = "coalesce(to_json({})::text, 'null')"
+_MOMENT = f"coalesce('\"' || {TIME} || '\"', 'null')"
+_SHOWN = {
+    "id": _ID.format("t.id"),
+    "companyId": _ID.format("t.company_id"),
+    "workspaceId": _ID.format("t.workspace_id"),
+    "name": _TEXT.format("t.name"),
+    "slug": _TEXT.format("t.slug"),
+    "description": _TEXT.format("t.description"),
+    "icon": _TEXT.format("t.icon"),
+    "color": _TEXT.format("t.color"),
+    "settings": _JSON.format("t.settings"),
+    "effectiveSettings": _JSON.format(f"'{_DEFAULTS}'::jsonb || t.settings"),
+    "createdBy": _ID.format("t.created_by"),
+    "createdAt": _MOMENT.format("t.created_at"),
+    "updatedBy": _ID.format("t.updated_by"),
+    "updatedAt": _MOMENT.format("t.updated_at"),
+    "deletedAt": _MOMENT.format("t.deleted_at"),
+    "version": _JSON.format("t.version"),
+}
+# How a row `t` is answered with, as text. `json_build_object` says the same, and looks up for each
+# row anew how each of its arguments is to be shown.
+_MEMBERS = " || ', ' || ".join(f"""'"{name}" : ' || {value}""" for name, value in _SHOWN.items())
+TABLE = f"('{{' || {_MEMBERS} || '}}')"
 LOAD = """
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
        created_by, created_at, updated_by, updated_at, version, position
@@ -38,7 +56,7 @@ INSERT INTO table_defs (
     shown)
 SELECT id, company_id, workspace_id, name, slug, description, icon, color, settings, deleted_at,
        created_by, created_at, updated_by, updated_at, version, position, name_folded,
-       search_folded, {TABLE}
+       search_folded, {TABLE}::json
   FROM json_to_recordset(%s::json) AS t(
     id uuid, company_id uuid, workspace_id uuid, name text, slug text, description text,
     icon text, color text, settings jsonb, deleted_at timestamptz, created_by uuid,

@@ -30,7 +30,7 @@ FILL = f"""
 INSERT INTO {SCHEMA}.table_defs
 SELECT id, company_id, workspace_id, name, slug, description, NULL, NULL, '{{}}', deleted_at,
        created_by, created_at, updated_by, updated_at, 1, 1, name_folded, search_folded,
-       {TABLE}
+       {TABLE}::json
   FROM jsonb_populate_recordset(NULL::{SCHEMA}.table_defs, %s) AS t
 """
 WORKSPACES = [None, UUID(int=1), UUID(int=2)]
