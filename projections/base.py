@@ -1,7 +1,6 @@
 """What every projection has: a schema of its own, a position in it, and batches that move both."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -122,17 +121,15 @@ async def _create_tables(connection: AsyncConnection, script: str, schema: str) 
     )
 
 
-async def create_indexes(projection: Projection, *connections: AsyncConnection) -> None:
-    """Create the indexes of a projection that was filled without them, so many at once."""
-    statements = iter(_script(f"{projection.name}_indexes.sql").split(b";\n"))
+def indexes(projection: Projection) -> Iterator[bytes]:
+    """What creates the indexes of a projection that was filled without them."""
+    return iter(_script(f"{projection.name}_indexes.sql").split(b";\n"))
 
-    async def create_some(connection: AsyncConnection) -> None:
-        for statement in statements:
-            await connection.execute(statement, prepare=False)
 
-    async with asyncio.TaskGroup() as tasks:
-        for connection in connections:
-            tasks.create_task(create_some(connection))
+async def create_indexes(connection: AsyncConnection, indexes: Iterator[bytes]) -> None:
+    """Create indexes until there are no more; several connections may share them."""
+    for statement in indexes:
+        await connection.execute(statement, prepare=False)
 
 
 def _script(name: str) -> bytes:

@@ -52,8 +52,10 @@ CREATE TABLE standings (
     created_at    timestamptz NOT NULL,
     updated_at    timestamptz NOT NULL,
     name_folded   text COLLATE "C" NOT NULL,  -- sorts without case and accents
-    search_folded text COLLATE "C" NOT NULL   -- name, slug and description to search in
+    search_folded text COLLATE "C" NOT NULL,  -- name, slug and description to search in
+    CONSTRAINT standings_pkey PRIMARY KEY (id, era, version)
 );
+CREATE INDEX standings_now ON standings (company_id, era, id) WHERE until = 9223372036854775807;
 
 -- From which position on a part of a company's era answers.
 CREATE TABLE eras (

@@ -5,7 +5,6 @@ which eras it stood depends on all tables of its company, so that comes last, in
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import chain, pairwise
 from uuid import UUID
 
@@ -38,15 +37,16 @@ INSERT INTO stood SELECT {STOOD} FROM rows WHERE until IS NOT NULL
 """  # noqa: S608
 FETCH = 10_000
 AT_EASE = "SET LOCAL work_mem = '128MB'"
-# The events of each company, and by how many tables each makes it richer.
+# The events of each company, how many tables more there are after each, and when what stands since
+# was updated.
 EVENTS = """
 SELECT company_id, position,
-       CASE topic WHEN 'TableDef.Created' THEN 1 WHEN 'TableDef.Purged' THEN -1 ELSE 0 END
+       CASE topic WHEN 'TableDef.Created' THEN 1 WHEN 'TableDef.Purged' THEN -1 ELSE 0 END,
+       CASE WHEN purged_at IS NULL THEN updated_at END
   FROM versions
  WHERE topic LIKE 'TableDef.%' AND updated_by IS NOT NULL
  ORDER BY company_id, position
 """
-LATEST = "SELECT company_id, max(updated_at) FROM stood GROUP BY company_id"
 ANALYZE = "ANALYZE eras"
 # In each era from the one in which it came to the one in which it ended.
 STAND = f"""
@@ -61,6 +61,7 @@ SELECT {STOOD}, latest, n, CASE WHEN n = ended.era AND until < {FOR_EVER} THEN p
        SELECT era, part FROM eras WHERE company_id = s.company_id AND begins < s.until
         ORDER BY begins DESC LIMIT 1) AS ended
  CROSS JOIN LATERAL generate_series(came.era, ended.era) AS n
+ ORDER BY id, n
 """  # noqa: S608
 DONE = "DROP TABLE stood, told"
 
@@ -96,9 +97,7 @@ class HistoryFilling:
             _let_stand(self._last)
             await execute(connection, _adding([self._last]))
         await execute(connection, [(AT_EASE, ())])
-        beginnings, presents = await _plan(connection)
-        await begin(connection, beginnings)
-        await save(connection, presents)
+        await _plan(connection)
         await execute(connection, [(ANALYZE, ()), (STAND, ()), (DONE, ())])
 
 
@@ -114,35 +113,38 @@ def _adding(rows: Sequence[Row]) -> Statements:
     return [(ADD, (to_json(rows).decode(),))] if rows else []
 
 
-async def _plan(connection: AsyncConnection) -> tuple[Sequence[Row], Mapping[UUID, Present]]:
-    """Where eras and their parts begin, and in which each company is now.
+async def _plan(connection: AsyncConnection) -> None:
+    """Write where eras and their parts begin, and in which each company is now.
 
     Nobody waits for one that is filled, so an era begins as soon as the one before it is full.
     """
-    latest = await _latest(connection)
-    beginnings: list[Row] = []
     presents: dict[UUID, Present] = {}
+    beginnings: list[Row] = []
     tables = before = 0
     async with connection.cursor("events", binary=True) as cursor:
         cursor.itersize = FETCH
         await cursor.execute(EVENTS)
-        async for company_id, position, change in cursor:
+        async for company_id, position, change, updated_at in cursor:
             present = presents.get(company_id)
             if present is None:
-                present = presents[company_id] = Present(company_id, era=1)
-                present.latest = latest.get(company_id, BEGINNING)
+                present, tables = Present(company_id, era=1), 0
+                presents[company_id] = present
                 beginnings.append(present.beginning(0))
-                tables = 0
             elif present.full:
                 present.begin_next(tables)
                 beginnings.append(present.beginning(before))
             if present.count():
                 beginnings.append(present.beginning(position - 1))
+            present.latest = max(present.latest, updated_at or BEGINNING)
             tables, before = tables + change, position
-    return beginnings, presents
+            if len(beginnings) >= FETCH:
+                await _keep(connection, beginnings, presents)
+                presents, beginnings = {company_id: present}, []
+    await _keep(connection, beginnings, presents)
 
 
-async def _latest(connection: AsyncConnection) -> Mapping[UUID, datetime]:
-    """When any table of a company was updated last."""
-    rows = await (await connection.execute(LATEST)).fetchall()
-    return dict(rows)
+async def _keep(
+    connection: AsyncConnection, beginnings: Sequence[Row], presents: Mapping[UUID, Present]
+) -> None:
+    await begin(connection, beginnings)
+    await save(connection, presents)

@@ -1,4 +1,13 @@
--- What makes the read model fast to query; made after a rebuild has filled it, what takes longest first.
+-- What makes the read model fast to query; made after a rebuild has filled it.
+
+CREATE INDEX versions_by_company ON versions (company_id, position);
+CREATE UNIQUE INDEX versions_by_position ON versions (id, position);
+CREATE INDEX versions_by_actor ON versions (company_id, updated_by, topic, position);
+CREATE INDEX versions_by_topic ON versions (company_id, topic, position);
+CREATE INDEX versions_purged ON versions (company_id, position) WHERE topic = 'TableDef.Purged';
+CREATE INDEX versions_by_words ON versions USING gin (words);
+-- As in the event store: as if there were many companies of much the same size.
+ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);
 
 -- A page as of a position is a walk along one of these; who did not stand then is passed over
 -- within the index.
@@ -9,14 +18,3 @@ CREATE INDEX standings_by_created_at ON standings
 CREATE INDEX standings_by_updated_at ON standings
     (company_id, era, (deleted_at IS NOT NULL), ended_in, updated_at, id, position, until);
 CREATE INDEX standings_by_position ON standings (company_id, era, position, until);
-CREATE INDEX versions_by_words ON versions USING gin (words);
-CREATE UNIQUE INDEX standings_by_id ON standings (id, era, version);
-CREATE INDEX standings_now ON standings (company_id, era, id) WHERE until = 9223372036854775807;
-
-CREATE INDEX versions_by_company ON versions (company_id, position);
-CREATE UNIQUE INDEX versions_by_position ON versions (id, position);
-CREATE INDEX versions_by_actor ON versions (company_id, updated_by, topic, position);
-CREATE INDEX versions_by_topic ON versions (company_id, topic, position);
-CREATE INDEX versions_purged ON versions (company_id, position) WHERE topic = 'TableDef.Purged';
--- As in the event store: as if there were many companies of much the same size.
-ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);

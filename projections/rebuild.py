@@ -18,6 +18,7 @@ from projections.base import (
     connect,
     create,
     create_indexes,
+    indexes,
     live_schema,
 )
 from projections.follower import BY_INDEX, Follower, last_position
@@ -47,8 +48,8 @@ TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
 BE_BRIEF = "SET LOCAL lock_timeout = '200ms'"
 PAUSE = 1.0  # seconds between attempts to replace tables that somebody reads
 BATCH = 5_000
-# Indexes of a large table take as long as they take.
-NO_HURRY = f"-c statement_timeout=0 -c idle_session_timeout=0 {BY_INDEX}"
+# Indexes of a large table take as long as they take, and one may wait for what the other does.
+NO_HURRY = f"-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 {BY_INDEX}"
 IN_ORDER = "-c enable_sort=off"  # along an index, whatever the planner believes of a condition
 
 T = TypeVar("T")
@@ -84,9 +85,9 @@ async def rebuild(
         await follower.start()
         if filling := projection.filling():
             await _fill(follower, ahead, filling, progress)
-        else:
-            await _catch_up(follower, ahead, progress)
-        await create_indexes(projection, connection, ahead)
+        await _catch_up(follower, ahead, progress)
+        missing = indexes(projection)
+        await _last_of(create_indexes(connection, missing), create_indexes(ahead, missing))
         await _analyze(connection, beside)
         await _catch_up(follower, ahead, progress)
         while not await _swap(follower, ahead, live):

@@ -105,7 +105,7 @@ def _after(before: Row, recorded: Recorded) -> Row:
 
 
 def _texts(event: Event) -> Iterable[str]:
-    data = event.model_dump(exclude=set(event.ENVELOPE))
+    data = vars(event)
     return _strings(data.get("changes") or data.get("settings") or {}, data.get("description"))
 
 

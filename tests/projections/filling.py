@@ -19,6 +19,8 @@ async def changed_while_it_fills(world: World, monkeypatch: pytest.MonkeyPatch, 
     for number, id in enumerate(ids):
         await world.change(id, slug=f"second-{number}")
         await world.change(id, name=f"Name {number}")
+    for number in (4, 5):  # what each gave up is another's when those two are erased
+        await world.create("Heir", slug=f"first-{number}")
     await world.purge(ids[8], erase=True)
     fill, batches = Follower.fill, count()
 

@@ -252,7 +252,7 @@ async def test_slow_work_is_given_the_time_that_it_takes(world: World) -> None:
     """Large tables take longer to index than any request may take."""
     await world.create("Orders")
     await world.create("Orders", world.theirs)
-    timeouts = "statement_timeout=1ms -c idle_session_timeout=1ms"
+    timeouts = "statement_timeout=1ms -c lock_timeout=1ms -c idle_session_timeout=1ms"
     hasty = world.conninfo.replace("statement_timeout=10s", timeouts)
     assert hasty != world.conninfo
     assert await rebuild(hasty, PROJECTION) == 2
