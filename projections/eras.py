@@ -97,11 +97,14 @@ class Present:
         """Whether the next era is to be filled."""
         return self.events >= max(SHORTEST, self.tables)
 
-    def count(self) -> bool:
-        """Count an event; whether a part begins with it."""
-        # Filling the next era takes time, too.
-        expected = max(SHORTEST, self.tables) * (1 + 1 / SHARE)
-        before, self.part = self.part, min(PARTS - 1, int(PARTS * self.events / expected))
+    def count(self, *, at_once: bool = False) -> bool:
+        """Count an event; whether a part begins with it.
+
+        `at_once`: the next era takes no time to fill, which lengthens this one.
+        """
+        expected = max(SHORTEST, self.tables) * (1 if at_once else 1 + 1 / SHARE)
+        before, part = self.part, int(PARTS * self.events / expected)
+        self.part = min(PARTS - 1, max(before, part))
         self.events += 1
         return self.part != before
 

@@ -133,7 +133,7 @@ async def _plan(connection: AsyncConnection) -> None:
             elif present.full:
                 present.begin_next(tables)
                 beginnings.append(present.beginning(before))
-            if present.count():
+            if present.count(at_once=True):
                 beginnings.append(present.beginning(position - 1))
             present.latest = max(present.latest, updated_at or BEGINNING)
             tables, before = tables + change, position
