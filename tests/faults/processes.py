@@ -26,6 +26,12 @@ SELECT pid FROM pg_locks
    AND (classid::bigint << 32 | objid::bigint) IN (
        SELECT hashtextextended('projector:' || projection, 0) FROM projections.positions)
 """
+REBUILDING = """
+SELECT pid FROM pg_locks
+ WHERE locktype = 'advisory' AND granted
+   AND (classid::bigint << 32 | objid::bigint) IN (
+       SELECT hashtextextended('rebuild:' || projection, 0) FROM projections.positions)
+"""
 TERM = "SELECT pg_terminate_backend(pid) FROM ({leaders}) AS leaders"
 
 
@@ -126,21 +132,35 @@ async def leader_stopped(there: World) -> str:
        "the old view serves; restart starts over; swapped only when caught up")  # fmt: skip
 async def rebuild_killed(there: World) -> str:
     kills, times = 0, there.some(2, 10)
-    async with there.writers.writing():
-        for _ in range(times):
+    async with (
+        there.writers.writing(),
+        await AsyncConnection.connect(there.database, autocommit=True) as owner,
+    ):
+        for _ in range(10 * times):
             rebuild = await _rebuild(there)
-            await asyncio.sleep(0.8 + there.random.random())
+            await _until_it_works(rebuild, owner)
+            await there.pause(0.2)
             if rebuild.returncode is None:
                 rebuild.kill()
-                kills += 1
-            await rebuild.wait()
+                kills += await rebuild.wait() == -signal.SIGKILL
             answer = await there.client.get("/api/tables")
             assert answer.status_code == 200, answer.text
+            if kills == times:
+                break
+        assert kills == times, f"it was killed {kills} times only"
         rebuild = await _rebuild(there)
         said, _ = await rebuild.communicate()
         assert rebuild.returncode == 0
     there.kills += kills
     return f"{kills} killed, the list was there each time; then: {said.decode().strip()}"
+
+
+async def _until_it_works(rebuild: asyncio.subprocess.Process, owner: AsyncConnection) -> None:
+    async def works() -> bool:
+        busy = await (await owner.execute(REBUILDING)).fetchall()
+        return bool(busy) or rebuild.returncode is not None
+
+    await eventually(works, 30, "it rebuilds")
 
 
 async def _rebuild(there: World) -> asyncio.subprocess.Process:
