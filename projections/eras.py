@@ -100,9 +100,10 @@ class Present:
     def count(self, *, at_once: bool = False) -> bool:
         """Count an event; whether a part begins with it.
 
-        `at_once`: the next era takes no time to fill, which lengthens this one.
+        `at_once`: the next era begins as soon as this one is full, and is not filled meanwhile.
         """
         expected = max(SHORTEST, self.tables) * (1 if at_once else 1 + 1 / SHARE)
+        # Never back: who goes on where a rebuild ended expects fewer parts by now.
         before, part = self.part, int(PARTS * self.events / expected)
         self.part = min(PARTS - 1, max(before, part))
         self.events += 1

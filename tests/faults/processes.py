@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 from psycopg import AsyncConnection
@@ -18,20 +19,15 @@ from tests.journeys.processes import COMMAND, environment, until
 
 WORKER, PROJECTOR = "-m api worker", "-m api project"
 COMMAND_OF = "SELECT count(*) FROM event_store.readable_events WHERE data ->> 'name' = %s"
-# Whoever holds the lock of the leader of a read model.
-LEADERS = """
+# Whoever leads, or rebuilds, a read model.
+HOLDERS = """
 SELECT pid FROM pg_locks
  WHERE locktype = 'advisory' AND granted AND objsubid = 1
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND (classid::bigint << 32 | objid::bigint) IN (
-       SELECT hashtextextended('projector:' || projection, 0) FROM projections.positions)
+       SELECT hashtextextended('{0}:' || projection, 0) FROM projections.positions)
 """
-REBUILDING = """
-SELECT pid FROM pg_locks
- WHERE locktype = 'advisory' AND granted
-   AND (classid::bigint << 32 | objid::bigint) IN (
-       SELECT hashtextextended('rebuild:' || projection, 0) FROM projections.positions)
-"""
+LEADERS, REBUILDING = HOLDERS.format("projector"), HOLDERS.format("rebuild")
 TERM = "SELECT pg_terminate_backend(pid) FROM ({leaders}) AS leaders"
 
 
@@ -132,13 +128,11 @@ async def leader_stopped(there: World) -> str:
        "the old view serves; restart starts over; swapped only when caught up")  # fmt: skip
 async def rebuild_killed(there: World) -> str:
     kills, times = 0, there.some(2, 10)
-    async with (
-        there.writers.writing(),
-        await AsyncConnection.connect(there.database, autocommit=True) as owner,
-    ):
+    async with there.writers.writing():
         for _ in range(10 * times):
+            await eventually(partial(_idle, there), 30, "the one before is gone")
             rebuild = await _rebuild(there)
-            await _until_it_works(rebuild, owner)
+            await eventually(partial(_works, there, rebuild), 30, "it rebuilds")
             await there.pause(0.2)
             if rebuild.returncode is None:
                 rebuild.kill()
@@ -148,6 +142,7 @@ async def rebuild_killed(there: World) -> str:
             if kills == times:
                 break
         assert kills == times, f"it was killed {kills} times only"
+        await eventually(partial(_idle, there), 30, "the last one is gone")
         rebuild = await _rebuild(there)
         said, _ = await rebuild.communicate()
         assert rebuild.returncode == 0
@@ -155,12 +150,12 @@ async def rebuild_killed(there: World) -> str:
     return f"{kills} killed, the list was there each time; then: {said.decode().strip()}"
 
 
-async def _until_it_works(rebuild: asyncio.subprocess.Process, owner: AsyncConnection) -> None:
-    async def works() -> bool:
-        busy = await (await owner.execute(REBUILDING)).fetchall()
-        return bool(busy) or rebuild.returncode is not None
+async def _idle(there: World) -> bool:
+    return not await there.rows(REBUILDING)
 
-    await eventually(works, 30, "it rebuilds")
+
+async def _works(there: World, rebuild: asyncio.subprocess.Process) -> bool:
+    return rebuild.returncode is not None or not await _idle(there)
 
 
 async def _rebuild(there: World) -> asyncio.subprocess.Process:
