@@ -404,12 +404,14 @@ async def test_all_that_a_company_has_goes_and_comes_back_with_it_and_nothing_el
     assert inside.metadata["correlationId"] == cause.metadata["correlationId"]
     assert await states(stranger, theirs) == ["active"]
     await platform.post(at(service.ours, "/restore"))
+
+    async def all_back() -> bool:
+        shown = [(await client.get(path(table))).json() for table in tables[:2]]
+        here = (await client.get(workspace_path(workspace))).status_code == 200
+        return here and [table.get("version") for table in shown] == [3, 3]
+
+    await eventually(all_back)
     await become(client, ["active", "active", "deleted", "deleted"], *tables)
-
-    async def is_back() -> bool:
-        return (await client.get(workspace_path(workspace))).status_code == 200
-
-    await eventually(is_back)
     assert_problem(await client.get(workspace_path(gone_before)), 404, "not-found")
     for table in tables[:2]:
         shown = (await client.get(path(table))).json()
