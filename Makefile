@@ -52,9 +52,8 @@ screenshots: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.pages.screenshots
 
 lock: $(VENV)/.installed-dev
-	$(COMPILE) --extra build --upgrade --output-file requirements.lock
-	$(COMPILE) --extra build --extra dev --constraint requirements.lock \
-		--output-file requirements-dev.lock
+	$(COMPILE) --extra build --extra dev --upgrade --output-file requirements-dev.lock
+	$(COMPILE) --extra build --constraint requirements-dev.lock --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

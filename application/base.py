@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from application.errors import AppendBusy, VersionConflict, VersionMismatch
+from application.errors import AppendBusy, Refused, VersionConflict, VersionMismatch
 from application.event_store.store import Append, EventStore, IdempotencyKey, Receipt
+from application.known import Known
 from domain.base import Aggregate, Context, Event, Standing, replay
-from domain.errors import NotFound, TablePurged
+from domain.errors import DomainError, NotFound, TablePurged
 from domain.recorded import Recorded
 
 PATIENCE = 2.0  # seconds to wait for one's turn
@@ -112,6 +113,7 @@ class Application:
     def __init__(self, store: EventStore) -> None:
         self.store = store
         self.turns = Turns()
+        self._known = Known()
 
     async def execute(
         self,
@@ -128,6 +130,8 @@ class Application:
             Refused, DomainError: what the event store, or the aggregate, says no with.
         """
         async with self.turns.of(idempotency_turn(request)), self.turns.of(id):
+            if outcome := await self._attempt_as_known(id, request, decide):
+                return outcome
             for _ in range(ATTEMPTS):
                 with suppress(VersionConflict):
                     return await self._attempt(id, request, decide, begin)
@@ -157,6 +161,8 @@ class Application:
         )
         if receipt.replayed:
             return await self.replay(request, receipt)
+        if was is not NOBODY and not request.dry_run:
+            self._known.keep(request.context.company_id, aggregate, receipt.position)
         return Outcome(aggregate, receipt, events, began=was is NOBODY)
 
     async def replay(self, request: Request, receipt: Receipt) -> Outcome:
@@ -165,6 +171,23 @@ class Application:
         # What changed nothing at version 1 is remembered with a later moment.
         began = receipt.version == 1 and recorded[0].recorded_at == receipt.recorded_at
         return Outcome(_at(recorded, receipt.version), receipt, began=began)
+
+    async def _attempt_as_known(
+        self, id: UUID, request: Request, decide: Callable[[Any], None]
+    ) -> Outcome | None:
+        """Append to what is known, which stands if the event store agrees about the version.
+
+        None if nothing is known, or for any other answer: that takes what is so for certain.
+        """
+        state = self._known.take(request.context.company_id, id)
+        if state is None or not _accepts(request, state.aggregate.version):
+            return None
+        aggregate, was = state.aggregate, state.aggregate.standing
+        with suppress(Refused, DomainError):
+            decide(aggregate)
+            if aggregate.pending_events:
+                return await self.append(aggregate, request, was, state.position)
+        return None
 
     async def _attempt(
         self,
@@ -223,10 +246,14 @@ def _present(recorded: Sequence[Recorded]) -> Receipt:
     )
 
 
+def _accepts(request: Request, version: int) -> bool:
+    return request.if_match is None or version in request.if_match
+
+
 def _check_precondition(request: Request, recorded: Sequence[Recorded]) -> None:
     version = len(recorded)
-    if request.if_match is None or version in request.if_match:
+    if _accepts(request, version):
         return
-    known = max((v for v in request.if_match if 0 < v < version), default=None)
+    known = max((v for v in request.if_match or () if 0 < v < version), default=None)
     base = _at(recorded, known) if known else None
     raise Stale(base, _at(recorded, version), recorded[known:] if known else ())

@@ -166,6 +166,12 @@ class Aggregate(BaseAggregate[UUID]):
             event_class, timestamp=context.occurred_at, metadata=context.metadata(), **data
         )
 
+    def __copy__(self) -> Self:
+        """As it is, with nothing recorded. Events replace values: neither changes the other's."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self), _pending_events=[])
+        return twin
+
     def collect(self) -> Sequence[Event]:
         """Hand over the events that were recorded since the last call."""
         return cast(Sequence[Event], self.collect_events())

@@ -1,7 +1,7 @@
 """Who asks for what: requests of two companies, as the API would make them."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -60,11 +60,11 @@ async def all_of(tasks: Iterable[Awaitable[T]]) -> list[T | BaseException]:
 
 
 class WatchedStore(InMemoryEventStore):
-    """The store in memory; counts the appends, and can hold them up or turn them down."""
+    """The store in memory; counts loads and appends, which it can hold up or turn down."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.appends = 0
+        self.appends = self.loads = 0
         self.open = asyncio.Event()
         self.open.set()
         self.failures: list[Exception] = []
@@ -76,6 +76,11 @@ class WatchedStore(InMemoryEventStore):
         if self.failures:
             raise self.failures.pop()
         return await super().append(append)
+
+    async def load(self, company_id: UUID, originator_id: UUID) -> Sequence[Recorded]:
+        """All events of one aggregate."""
+        self.loads += 1
+        return await super().load(company_id, originator_id)
 
     async def everything(self) -> list[Recorded]:
         """All that was ever stored."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from copy import copy, deepcopy
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from uuid import UUID
@@ -109,8 +110,11 @@ class Machine(RuleBasedStateMachine):
         command: Callable[[Any], None],
         refusal: type[Exception] | None = None,
     ) -> bool:
-        """Whether a command was carried out; if it is refused, nothing happened."""
-        before = state(self.aggregate)
+        """Whether a command was carried out; if it is refused, nothing happened.
+
+        What was copied before stays as it was.
+        """
+        before, twin = deepcopy(state(self.aggregate)), copy(self.aggregate)
         if refusal:
             with pytest.raises(refusal):
                 command(self.aggregate)
@@ -118,6 +122,7 @@ class Machine(RuleBasedStateMachine):
             return False
         command(self.aggregate)
         self.collect()
+        assert (state(twin), twin.collect()) == (before, [])
         return True
 
     def collect(self) -> None:
