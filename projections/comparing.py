@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg import AsyncConnection, AsyncServerCursor
 from psycopg.rows import TupleRow
 
+from projections import past_standings
 from projections.expected import KEPT, Kept
 from projections.handlers import Row
 from projections.histories import END, History, Key, Line
@@ -94,6 +95,9 @@ async def compare(connection: AsyncConnection, range: Range) -> Report:
                 for id, version in found:  # what nobody expected
                     if id not in unreadable:
                         report.note(each.label(id, version) + STRAY_ROW)
+    if not report.differences:  # or they follow from those
+        async for difference in past_standings.differences(connection, range.params()):
+            report.note(difference)
     return report
 
 

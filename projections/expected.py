@@ -83,7 +83,7 @@ SELECT s.*
 KEEP = f"""
 LOCK TABLE {TABLES}.table_defs, {TABLES}.former_slugs, {TABLES}.purged_table_defs,
            {TENANCY}.workspaces, {TENANCY}.companies, {HISTORY}.versions, {HISTORY}.standings,
-           {HISTORY}.present_eras
+           {HISTORY}.present_eras, {HISTORY}.eras
         IN ACCESS SHARE MODE
 """
 

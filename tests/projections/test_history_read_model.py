@@ -124,6 +124,51 @@ async def test_every_position_shows_what_stood_at_it(
     assert (await check(world.conninfo)).differences == []
 
 
+OF_THE_FIRST = f"{HISTORY}.standings WHERE id = %s AND version = 1 AND era = 1"
+SET = f"UPDATE {HISTORY}.standings SET {{}} WHERE id = %s AND version = 1 AND era = 1"
+WRONGS = [
+    *(
+        (SET.format(change), " in era 1: it is not what the version was then")
+        for change in (
+            "position = position - 1", "until = until - 1", "ended_in = ended_in - 1",
+            "company_id = id", "workspace_id = id", "updated_by = id", "deleted_at = now()",
+            "created_at = now()", "latest = updated_at - interval '1 microsecond'",
+            f"until = {eras.FOR_EVER}", f"ended_in = {eras.PARTS}",
+        )
+    ),
+    (f"DELETE FROM {OF_THE_FIRST}", ": missing in 1 of the eras in which it stood"),
+    (SET.format("era = 0"), " in era 0: it is not what the version was then"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), WRONGS)
+async def test_it_is_found_where_a_version_did_not_stand_as_it_did(
+    world: World, change: str, said: str
+) -> None:
+    id, other = await world.create("Orders"), await world.create("Others")
+    for number in range(8):
+        await world.change(other if number else id, name=f"Name {number}")
+        await world.project()
+    assert (await check(world.conninfo)).differences == []
+    await world.owner.execute(change, (id,))
+    report = await check(world.conninfo)
+    assert report.differences[0] == f"standing of {id} v1{said}"
+    assert (await check(world.conninfo, only=id)).differences == report.differences
+    assert (await check(world.conninfo, only=other)).differences == []
+
+
+async def test_a_version_that_nobody_knows_did_not_stand(world: World) -> None:
+    id, other = await world.create("Orders"), await world.create("Others")
+    for number in range(8):
+        await world.change(other, name=f"Name {number}")
+    await world.project()
+    await world.owner.execute(SET.format("version = 7"), (id,))
+    assert set((await check(world.conninfo)).differences) == {
+        f"standing of {id} v7 in era 1: it is not what the version was then",
+        f"standing of {id} v1: missing in 1 of the eras in which it stood",
+    }
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 async def test_what_happens_while_it_fills_stands_where_it_should(
     world: World, monkeypatch: pytest.MonkeyPatch, size: int
