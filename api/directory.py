@@ -46,7 +46,7 @@ SELECT {_JSON}::text FROM access.people t WHERE company_id = %(company_id)s AND 
 PEOPLE = Listing(
     source="access.people",
     json=_JSON,
-    gone="erased_at",
+    gone="(erased_at IS NOT NULL)",
     sorts={"name": SortKey("name_folded", "text")},
 )
 

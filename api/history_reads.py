@@ -22,8 +22,12 @@ from projections.log_queries import Wanted
 from projections.table_def_queries import Filter
 
 AT_VERSION, AT_POSITION = scoped(queries.AT_VERSION), scoped(queries.AT_POSITION)
-LIST = {sort: scoped(query) for sort, query in queries.LIST_AT.queries.items()}
-COUNT = scoped(queries.LIST_AT.count)
+LIST = {
+    (sort, narrowed): scoped(query)
+    for narrowed, listing in queries.LISTS_AT.items()
+    for sort, query in listing.queries.items()
+}
+COUNT = {narrowed: scoped(listing.count) for narrowed, listing in queries.LISTS_AT.items()}
 TOPICS = scoped(queries.TOPICS)
 CHANGED, LAST = scoped(queries.CHANGED), scoped(queries.LAST)
 # With what its actor is called; the walk behind it has the rows in their order already.
@@ -104,13 +108,15 @@ class HistoryReads:
     async def list(self, wanted: Filter, position: int, after: Keyset | None, limit: int) -> Page:
         """One page of the list as it was at a position."""
         params = queries.list_params(wanted, position, after, limit)
-        rows = await self._fetch(LIST[wanted.sort], wanted.company_id, params)
+        query = LIST[wanted.sort, wanted.is_narrowed]
+        rows = await self._fetch(query, wanted.company_id, params)
         return Page(*rows[0])
 
     async def count(self, wanted: Filter, position: int) -> int:
         """How many tables the whole list had at a position."""
         params = wanted.params() | {"position": position}
-        return int((await self._fetch(COUNT, wanted.company_id, params))[0][0])
+        query = COUNT[wanted.is_narrowed]
+        return int((await self._fetch(query, wanted.company_id, params))[0][0])
 
     async def changed(
         self, company_id: UUID, start: int, end: int, after: Keyset | None, limit: int

@@ -26,7 +26,7 @@ KEY = f"""json_build_object(
 KEYS = Listing(
     source="access.api_keys",
     json=KEY,
-    gone="revoked_at",
+    gone="(revoked_at IS NOT NULL)",
     sorts={"createdAt": SortKey("created_at", "timestamptz")},
 )
 ONE = f"SELECT {KEY}::text FROM access.api_keys t WHERE company_id = %s AND id = %s"  # noqa: S608

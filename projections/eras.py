@@ -54,10 +54,11 @@ UPDATE standings s
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
 """  # noqa: S608
 STAND_NO_MORE = "DELETE FROM standings WHERE id = ANY(%s)"
-ADD = """
-INSERT INTO standings SELECT * FROM json_populate_recordset(NULL::standings, %s::json)
-"""
 _CARRIED = ", ".join((*COLUMNS, "until", "ended_in", "latest"))
+ADD = f"""
+INSERT INTO standings ({_CARRIED}, era)
+SELECT {_CARRIED}, era FROM json_populate_recordset(NULL::standings, %s::json)
+"""  # noqa: S608
 CARRY = f"""
 WITH carried AS (
     INSERT INTO standings ({_CARRIED}, era)

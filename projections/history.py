@@ -33,7 +33,7 @@ class HistoryProjection:
     """The read model `history`."""
 
     name = "history"
-    version = 1
+    version = 2
     acts = False
     nouns = frozenset({"TableDef", "Workspace", "Company"})
 

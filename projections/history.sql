@@ -49,6 +49,7 @@ CREATE TABLE standings (
     workspace_id  uuid,
     updated_by    uuid        NOT NULL,
     deleted_at    timestamptz,
+    gone          boolean     NOT NULL GENERATED ALWAYS AS (deleted_at IS NOT NULL) STORED,
     created_at    timestamptz NOT NULL,
     updated_at    timestamptz NOT NULL,
     name_folded   text COLLATE "C" NOT NULL,  -- sorts without case and accents

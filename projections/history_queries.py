@@ -113,8 +113,8 @@ _STOOD = f"""
 LIST_AT = Listing(
     source=f"{SCHEMA}.standings",
     json=f"""(SELECT {TABLE} FROM {SCHEMA}.versions AS t
-               WHERE t.id = of_page.id AND t.version = of_page.version)""",  # noqa: S608
-    gone="deleted_at",
+               WHERE t.id = of_page.id AND t.position = of_page.position)""",  # noqa: S608
+    gone="gone",
     sorts={
         "name": SORTS["name"],
         "createdAt": replace(SORTS["createdAt"], last=_LATEST),
@@ -128,8 +128,10 @@ LIST_AT = Listing(
     position="%(position)s::bigint",
     filters=_STOOD + FILTERS,
     row="of_page",
-    columns="id, version, name_folded, created_at, updated_at",
+    columns="id, position, {key}",
 )
+# By whether the list is narrowed; if not, all that is to be looked at is in an index.
+LISTS_AT = {True: LIST_AT, False: replace(LIST_AT, filters=_STOOD)}
 
 # What became of tables between two positions: what changed is what stands at the second, since a
 # position after the first; and what was purged.
@@ -160,7 +162,7 @@ SELECT c.id, c.position,
 
 
 def list_params(wanted: Filter, position: int, after: Keyset | None, limit: int) -> dict[str, Any]:
-    """The parameters of a query of LIST_AT."""
+    """The parameters of a query of LISTS_AT."""
     paging = LIST_AT.params(wanted.sort, wanted.state, after, limit)
     return wanted.params() | paging | {"position": position}
 

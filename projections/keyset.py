@@ -19,7 +19,7 @@ WITH page AS (
           FROM unnest(%(gone)s::boolean[]) AS wanted(gone){runs}
          CROSS JOIN LATERAL (
             SELECT {columns} FROM {source}
-             WHERE {owned}({gone} IS NOT NULL) = wanted.gone{run}
+             WHERE {owned}{gone} = wanted.gone{run}
                AND ({key}, id) {beyond} ({after_key}, %(after_id)s::uuid){last}{filters}
              ORDER BY {key} {direction}, id {direction}
              LIMIT %(limit)s + 1) AS of_run
@@ -36,7 +36,7 @@ SELECT coalesce(string_agg({json}::text, ',' ORDER BY place)
 """
 _COUNT = """
 SELECT count(*) FROM {source}
- WHERE {owned}({gone} IS NOT NULL) = ANY(%(gone)s){filters}
+ WHERE {owned}{gone} = ANY(%(gone)s){filters}
 """
 _BOUNDS = {"text": ("", "\U0010ffff"), "timestamptz": ("-infinity", "infinity")}
 _FIRST_ID, _LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
@@ -94,8 +94,9 @@ class Listing:
     """A list that can be paged: where its rows are, and how one looks as JSON.
 
     `source`: the table, whose rows have an `id`. `json`: an expression on a row, which it calls
-    `row`; it needs `columns`, with those that are sorted by. `gone`: the column that is set when a
-    row is deleted. `owned`: whether every row is a company's, `%(company_id)s`.
+    `row`; it needs `columns`, in which `{key}` is what the list is sorted by. `gone`: an expression
+    that says whether a row is deleted. `owned`: whether every row is a company's,
+    `%(company_id)s`.
     """
 
     source: str
@@ -138,7 +139,8 @@ class Listing:
         if down and by.last:  # where the walk begins; the other way round, where it ends
             after_key = f"least({after_key}, {by.last})"
         return _PAGE.format(
-            source=self.source, columns=self.columns, json=self.json, gone=self.gone,
+            source=self.source, columns=self.columns.format(key=by.column), json=self.json,
+            gone=self.gone,
             filters=self.filters, position=self.position, owned=self._owned, row=self.row,
             key=by.column,
             runs=f" CROSS JOIN {by.runs} AS wanted_run(run)" if by.runs else "",

@@ -34,7 +34,8 @@ WITH spans AS MATERIALIZED (
       JOIN spans USING (company_id)
      CROSS JOIN LATERAL (
            SELECT width_bucket(position - 1, begins) AS told,
-                  width_bucket(position, begins) AS came, width_bucket(until - 1, begins) AS ended)
+                  width_bucket(position, begins) AS came, width_bucket(until - 1, begins) AS ended
+           ) AS spanned
      WHERE updated_by IS NOT NULL AND purged_at IS NULL
 ), compared AS (
     SELECT coalesce(t.id, s.id) AS id, coalesce(t.version, s.version) AS version, s.era,

@@ -56,7 +56,7 @@ FILTERS = """
 TABLES = Listing(
     source=f"{SCHEMA}.table_defs",
     json="t.shown",
-    gone="deleted_at",
+    gone="(deleted_at IS NOT NULL)",
     sorts=SORTS,
     position=POSITION,
     filters=FILTERS,
@@ -76,6 +76,12 @@ class Filter:
     workspace_id: UUID | None = None
     updated_by: UUID | None = None
     text: str | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether some tables of that state are left out."""
+        anyone = self.updated_by is None and self.text is None
+        return not (self.any_workspace and anyone)
 
     def params(self) -> dict[str, Any]:
         """The parameters that the list and its count share."""

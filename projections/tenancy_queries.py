@@ -44,14 +44,14 @@ SELECT t.id, '{DEFAULTS}'::jsonb || t.settings
 WORKSPACES = Listing(
     source=f"{SCHEMA}.workspaces",
     json=WORKSPACE,
-    gone="deleted_at",
+    gone="(deleted_at IS NOT NULL)",
     sorts={"name": SortKey("name_folded", "text")},
     position=POSITION,
 )
 COMPANIES = Listing(
     source=f"{SCHEMA}.companies",
     json=COMPANY,
-    gone="removed_at",
+    gone="(removed_at IS NOT NULL)",
     sorts={"name": SortKey("name_folded", "text")},
     position=POSITION,
     owned=False,

@@ -42,8 +42,8 @@ EMPTIED = {
     "table_defs_v4.table_defs": "when it was purged",
     "table_defs_v4.former_slugs": "when it was purged",
     "event_store.slugs": "when it was purged",
-    "history_v1.versions": "when the projection comes to that event",
-    "history_v1.standings": "when the projection comes to that event",
+    "history_v2.versions": "when the projection comes to that event",
+    "history_v2.standings": "when the projection comes to that event",
     "projections.parked": "when the history comes to that event",
 }
 NOTHING_OF_EVENTS = {
@@ -52,7 +52,7 @@ NOTHING_OF_EVENTS = {
     "access.api_keys", "access.sign_in_codes", "access.people", "access.secrets", "access.sessions",
     "consumers.consumers", "consumers.partitions", "event_store.adopted",
     "event_store.containers", "event_store.idempotency_keys", "event_store.memberships",
-    "event_store.topics", "history_v1.eras", "history_v1.present_eras", "projections.positions",
+    "event_store.topics", "history_v2.eras", "history_v2.present_eras", "projections.positions",
     "table_defs_v4.purged_table_defs", "tenancy_v1.companies", "tenancy_v1.workspaces",
     "webhooks.endpoints", "webhooks.replays",
 }  # fmt: skip

@@ -21,8 +21,10 @@ from api.table_reads import BY_ID
 from api.tenancy_reads import AS_PLATFORM
 from application.event_store.postgres import LOAD
 from application.event_store.session import companies, scoped
+from projections.history_queries import LISTS_AT
+from projections.history_queries import list_params as past_params
 from projections.keyset import Keyset, Listing
-from projections.table_def_queries import TABLES, Filter, by_id_params, list_params
+from projections.table_def_queries import TABLES, Filter, Sort, by_id_params, list_params
 from projections.tenancy_queries import COMPANIES, WORKSPACES
 from tests.conftest import cloned
 from tests.contracts.stores import connected, prepared
@@ -141,6 +143,23 @@ def test_the_platform_s_list_of_companies_walks_too(api: Connection[Any], sort: 
         plan = explain(api, COMPANIES.queries[sort], params)
     order = "Backward" if sort.startswith("-") else "Forward"
     assert_walks(plan, "companies_by_name", "name_folded", order)
+
+
+@pytest.mark.parametrize("sort", LISTS_AT[False].queries)
+def test_who_stood_at_a_position_is_told_by_an_index_alone(
+    api: Connection[Any], filled: Filled, sort: Sort
+) -> None:
+    params = past_params(Filter(filled.ours, sort=sort), 5, None, LIMIT)
+    companies_named = {"companies": companies(filled.ours)}
+    plan = explain(api, scoped(LISTS_AT[False].queries[sort]), params | companies_named)
+    walks = {
+        part["Index Name"]: part["Node Type"]
+        for part in parts(plan)
+        if part.get("Relation Name") == "standings"
+    }
+    walks.pop("standings_by_position", None)  # the last row until then
+    [(index, kind)] = walks.items()
+    assert (index.startswith("standings_by_"), kind) == (True, "Index Only Scan")
 
 
 @pytest.mark.parametrize("mode", ["force_generic_plan", "force_custom_plan"])

@@ -158,7 +158,14 @@ def rows_as_json(owner: Connection[Any], table: str, column: str, company: UUID)
 
 
 def insert(connection: Connection[Any], table: str, rows: str) -> None:
-    query = f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s)"
+    own = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+    named = connection.execute(
+        f"{own} AND attgenerated = '' AND NOT attisdropped".encode(), (table,)
+    )
+    columns = ", ".join(name for (name,) in named)
+    query = f"""
+        INSERT INTO {table} ({columns})
+        SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s)"""
     with connection.transaction():
         connection.execute(query.encode(), (rows,))
 

@@ -18,7 +18,7 @@ from projections import eras
 from projections import rebuild as rebuilding
 from projections.check import check
 from projections.history import HistoryProjection
-from projections.history_queries import CHANGED, LIST_AT, OF_TABLE, list_params
+from projections.history_queries import CHANGED, LISTS_AT, OF_TABLE, list_params
 from projections.keyset import Page
 from projections.log_queries import Wanted
 from projections.rebuild import rebuild
@@ -63,8 +63,12 @@ async def world(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 async def listed(world: World, wanted: Filter, position: int) -> list[Any]:
     params = list_params(wanted, position, None, 200)
-    page = Page(*(await world.ask(LIST_AT.queries[wanted.sort], params))[0])
-    return json.loads(f"[{page.items}]")
+    pages = [
+        Page(*(await world.ask(LISTS_AT[narrowed].queries[wanted.sort], params))[0])
+        for narrowed in {True, wanted.is_narrowed}
+    ]
+    assert pages == pages[:1] * len(pages)
+    return json.loads(f"[{pages[0].items}]")
 
 
 async def folded(world: World, company: UUID, position: int) -> list[TableDef]:
