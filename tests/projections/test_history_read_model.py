@@ -168,7 +168,7 @@ async def test_a_version_that_nobody_knows_did_not_stand(world: World) -> None:
     await world.project()
     await world.owner.execute(SET.format("version = 7"), (id,))
     assert set((await check(world.conninfo)).differences) == {
-        f"standing of {id} v7 in era 1: it is not what the version was then",
+        f"standing of {id} v7 in era 1: the events know nothing of it",
         f"standing of {id} v1: missing in 1 of the eras in which it stood",
     }
 
