@@ -17,7 +17,7 @@ HISTORY = live_schema(HistoryProjection())
 # last events of an era are in it although the next one answers for the very last; in an era that
 # was over when a version ended, it may stand for ever; in one that was being filled when it ended,
 # it may have ended before. How names and texts are folded only Python knows.
-WRONG = f"""
+_COMPARED = f"""
 WITH spans AS MATERIALIZED (
     SELECT company_id, array_agg(begins ORDER BY begins) AS begins,
            array_agg(era ORDER BY begins) AS eras, array_agg(part ORDER BY begins) AS parts
@@ -29,8 +29,21 @@ WITH spans AS MATERIALIZED (
            lead(position, 1, {FOR_EVER}) OVER (PARTITION BY id ORDER BY version) AS until
       FROM {HISTORY}.versions
      WHERE id BETWEEN %(first)s AND %(last)s AND topic LIKE 'TableDef.%%'
+), spanned AS MATERIALIZED (
+    SELECT told.*, eras[width_bucket(position - 1, begins)] AS earliest, since,
+           eras[n] AS final, parts[n] AS part,
+           CASE WHEN stood THEN coalesce(eras[n] - since + 1, 1) ELSE 0 END AS rows
+      FROM told
+      LEFT JOIN spans USING (company_id)
+     CROSS JOIN LATERAL (
+           SELECT eras[width_bucket(position, begins)] AS since,
+                  width_bucket(until - 1, begins) AS n OFFSET 0) AS ended
+     WHERE position <= %(to)s
+), found AS NOT MATERIALIZED (
+    SELECT * FROM {HISTORY}.standings
+     WHERE id BETWEEN %(first)s AND %(last)s AND position <= %(to)s
 ), compared AS (
-    SELECT t.id, t.version, s.era, since, final,
+    SELECT t.id, t.version, s.era, rows, s.era BETWEEN since AND final AS is_due,
            stood AND s.era >= earliest
            AND s.company_id = t.company_id AND s.position = t.position
            AND s.updated_by = t.updated_by
@@ -41,25 +54,32 @@ WITH spans AS MATERIALIZED (
            AND (s.until = t.until OR s.until = {FOR_EVER} AND s.era < final)
            AND s.ended_in = CASE WHEN s.era < final OR t.until = {FOR_EVER} THEN {PARTS}
                                  WHEN s.era = final THEN part ELSE {BEFORE} END AS is_right
-      FROM told t
-      LEFT JOIN spans USING (company_id)
-     CROSS JOIN LATERAL (
-           SELECT eras[width_bucket(t.position - 1, begins)] AS earliest,
-                  eras[width_bucket(t.position, begins)] AS since,
-                  width_bucket(t.until - 1, begins) AS n OFFSET 0) AS spanned
-     CROSS JOIN LATERAL (SELECT eras[n] AS final, parts[n] AS part OFFSET 0) AS ended
-      LEFT JOIN {HISTORY}.standings s ON s.id = t.id AND s.version = t.version
-                                     AND s.id BETWEEN %(first)s AND %(last)s
-     WHERE t.position <= %(to)s AND (stood OR s.id IS NOT NULL)
+      FROM spanned t
+      {{join}} JOIN found s ON s.id = t.id AND s.version = t.version
 )
-SELECT id, version, array_agg(era) FILTER (WHERE NOT is_right),
-       max(final - since + 1) - count(*) FILTER (WHERE era BETWEEN since AND final)
+"""  # noqa: S608
+# Whether all rows are right, and there are as many in their eras as there should be, and no others.
+IS_SOUND = (
+    _COMPARED.format(join="")  # noqa: S608
+    + """
+SELECT coalesce(bool_and(is_right IS TRUE), true)
+       AND count(*) FILTER (WHERE is_due) = (SELECT coalesce(sum(rows), 0) FROM spanned)
+       AND count(*) = (SELECT count(*) FROM found)
+  FROM compared
+"""
+)
+WRONG = (
+    _COMPARED.format(join="LEFT")
+    + """
+SELECT id, version, array_agg(era) FILTER (WHERE era IS NOT NULL AND is_right IS NOT TRUE),
+       max(rows) - count(*) FILTER (WHERE is_due)
   FROM compared
  GROUP BY id, version
-HAVING NOT bool_and(is_right IS TRUE)
-    OR count(*) FILTER (WHERE era BETWEEN since AND final) <= max(final - since)
+HAVING bool_or(era IS NOT NULL AND is_right IS NOT TRUE)
+    OR max(rows) > count(*) FILTER (WHERE is_due)
  ORDER BY id, version
-"""  # noqa: S608
+"""
+)
 STRAY = f"""
 SELECT id, version, era
   FROM {HISTORY}.standings s
@@ -84,6 +104,9 @@ async def differences(connection: AsyncConnection, params: Mapping[str, Any]) ->
     """
     async with connection.transaction(force_rollback=True):
         await connection.execute(BY_HASH, prepare=False)
+        [(is_sound,)] = await (await connection.execute(IS_SOUND.encode(), params)).fetchall()
+        if is_sound:
+            return
         async for id, version, eras, missing in await connection.execute(WRONG.encode(), params):
             label = f"standing of {id} v{version}"
             for era in sorted(eras or ()):
