@@ -29,6 +29,7 @@ from application.companies import Companies
 from application.event_feed import EventFeed
 from application.event_store.postgres import PostgresEventStore
 from application.event_store.session import Session, Transact
+from application.known import Known
 from application.table_defs import TableDefs
 from application.workspaces import Workspaces
 from projections.history_queries import SCHEMA as HISTORY
@@ -77,7 +78,8 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     secrets: dict[str, bytes] = dict(await session.fetch(SECRETS))
     progress = {schema: Progress() for schema in (SCHEMA, TENANCY, HISTORY)}
     sessions = Sessions(access, secrets["session"], settings.session_hours)
-    companies, directory = Companies(store), Directory(session)
+    known = Known()
+    companies, directory = Companies(store, known), Directory(session)
     events = Session(conninfo)
     hub, checkpoints = EventHub(conninfo, events), Checkpoints(session)
     calling = outbound(private=settings.webhook_private_addresses)
@@ -87,8 +89,8 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
         try:
             yield Services(
                 store=store,
-                table_defs=TableDefs(store),
-                workspaces=Workspaces(store),
+                table_defs=TableDefs(store, known),
+                workspaces=Workspaces(store, known),
                 companies=companies,
                 keys=KeyRing(session),
                 tables=TableReads(session, pool, progress[SCHEMA]),

@@ -1,4 +1,4 @@
-"""How a command is carried out: load the aggregate, let it decide, append, give a receipt."""
+"""How a command is carried out: let the aggregate decide, as it is known or loaded, and append."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
@@ -108,12 +108,15 @@ async def _acquire(lock: asyncio.Lock) -> None:
 
 
 class Application:
-    """Carries out commands on aggregates. A class per noun adds its use cases."""
+    """Carries out commands on aggregates. A class per noun adds its use cases.
 
-    def __init__(self, store: EventStore) -> None:
+    `known`: what the applications of a process share; by default each knows its own.
+    """
+
+    def __init__(self, store: EventStore, known: Known | None = None) -> None:
         self.store = store
         self.turns = Turns()
-        self._known = Known()
+        self._known = known or Known()
 
     async def execute(
         self,
@@ -175,11 +178,12 @@ class Application:
     async def _attempt_as_known(
         self, id: UUID, request: Request, decide: Callable[[Any], None]
     ) -> Outcome | None:
-        """Append to what is known, which stands if the event store agrees about the version.
+        """Append to what is known, which stands if the event store agrees about the last event.
 
-        None if nothing is known, or for any other answer: that takes what is so for certain.
+        None if nothing is known, or refused, or to be stored: that takes what is so for certain.
         """
-        state = self._known.take(request.context.company_id, id)
+        company_id = request.context.company_id
+        state = self._known.get(company_id, id)
         if state is None or not _accepts(request, state.aggregate.version):
             return None
         aggregate, was = state.aggregate, state.aggregate.standing
@@ -187,6 +191,7 @@ class Application:
             decide(aggregate)
             if aggregate.pending_events:
                 return await self.append(aggregate, request, was, state.position)
+        self._known.forget(company_id, id)
         return None
 
     async def _attempt(

@@ -20,6 +20,7 @@ from application.base import Application, Request
 from application.errors import ContainerClosed
 from application.event_store.session import ANSWER_TIMEOUT
 from application.event_store.store import EventStore
+from application.known import Known
 from domain.base import Context
 from domain.company import Company
 from domain.recorded import Recorded
@@ -46,7 +47,7 @@ class Cascade:
 
     def __init__(self, store: EventStore, new_id: Callable[[], UUID]) -> None:
         self._store = store
-        self._application = Application(store)
+        self._application = Application(store, Known(size=0))  # it comes by once
         self._new_id = new_id
 
     async def apply(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:

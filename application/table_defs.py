@@ -11,6 +11,7 @@ from application.base import Application, Outcome, Request, existing, idempotenc
 from application.earlier import Earlier
 from application.errors import AppendBusy, Refused, SlugTaken
 from application.event_store.store import EventStore
+from application.known import Known
 from domain import slugs
 from domain.errors import DeletedThen, InvalidValue, TablePurged
 from domain.table_def import TableDef
@@ -36,8 +37,8 @@ class SlugHeld(Refused):
 class TableDefs(Application):
     """The use cases of table definitions."""
 
-    def __init__(self, store: EventStore) -> None:
-        super().__init__(store)
+    def __init__(self, store: EventStore, known: Known | None = None) -> None:
+        super().__init__(store, known)
         self._claiming: set[tuple[UUID, str]] = set()
 
     async def create(self, request: Request, details: Details) -> Outcome:

@@ -1,11 +1,11 @@
-"""Is the present state really what the events say? Folds from zero and compares.
+"""Is what is kept, of now and of the past, what the events say? Folds from zero and compares.
 
 The fold goes through the aggregates, not through the projection's own handlers, so that the two
 check each other. Everything is seen as it was at one moment, also by several processes.
 
 Up to a position, only events until then are folded. Rows of the present state are compared where
 nothing has happened since that is in them: of the others nobody can tell what they were. Rows of
-versions never change, and are all compared up to that position.
+versions never change, and are all compared up to that position, with the eras in which they stood.
 """
 
 import asyncio

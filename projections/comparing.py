@@ -1,7 +1,8 @@
 """Compares what is kept of the aggregates of a range of ids with their events.
 
 Both come in the order of their ids, and are gone through side by side, so that memory does not grow
-with the log, and a row that no event knows of is met as well.
+with the log, and a row that no event knows of is met as well. Then the eras of past versions are
+compared with the versions.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -95,9 +96,9 @@ async def compare(connection: AsyncConnection, range: Range) -> Report:
                 for id, version in found:  # what nobody expected
                     if id not in unreadable:
                         report.note(each.label(id, version) + STRAY_ROW)
-    if not report.differences:  # or they follow from those
-        async for difference in past_standings.differences(connection, range.params()):
-            report.note(difference)
+    past = past_standings.differences(connection, range.params(), MOST_DIFFERENCES)
+    async for difference in past:
+        report.note(difference)
     return report
 
 

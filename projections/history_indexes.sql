@@ -9,9 +9,9 @@ CREATE INDEX versions_by_words ON versions USING gin (words);
 -- As in the event store: as if there were many companies of much the same size.
 ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);
 
--- A page as of a position is a walk along one of these; who did not stand then is passed over
--- within the index, and of who did nothing else is looked up. So `gone` is a column: an index of an
--- expression does not save a look at the row.
+-- A page as of a position is a walk along one of these. Who did not stand then is passed over within
+-- the index; of the others nothing but the index is read either, unless the list is narrowed. So
+-- `gone` is a column: for an expression the row would be read.
 CREATE INDEX standings_by_name ON standings
     (company_id, era, gone, name_folded, id, position, until);
 CREATE INDEX standings_by_created_at ON standings

@@ -14,9 +14,10 @@ from projections.history import HistoryProjection
 
 HISTORY = live_schema(HistoryProjection())
 # How a row comes to be is told in `eras.stand`, `history_filling.STAND` and `late_standings`: the
-# last events of an era are in it although the next one answers for the very last; in an era that
-# was over when a version ended, it may stand for ever; in one that was being filled when it ended,
-# it may have ended before. How names and texts are folded only Python knows.
+# event at which the next era begins has its row in both; in an era that was over when a version
+# ended, it may stand for ever; in the one that was being filled then, it may have ended before.
+# Not compared here: how names and texts are folded, which only Python knows; nor whether `latest`
+# is that of the whole company.
 _COMPARED = f"""
 WITH spans AS MATERIALIZED (
     SELECT company_id, array_agg(begins ORDER BY begins) AS begins,
@@ -30,30 +31,37 @@ WITH spans AS MATERIALIZED (
       FROM {HISTORY}.versions
      WHERE id BETWEEN %(first)s AND %(last)s AND topic LIKE 'TableDef.%%'
 ), spanned AS MATERIALIZED (
-    SELECT told.*, eras[width_bucket(position - 1, begins)] AS earliest, since,
-           eras[n] AS final, parts[n] AS part,
-           CASE WHEN stood THEN coalesce(eras[n] - since + 1, 1) ELSE 0 END AS rows
+    SELECT told.*, eras[width_bucket(position - 1, begins)] AS earliest, since, final, last,
+           parts[n] AS part,
+           CASE WHEN stood AND position <= %(to)s THEN coalesce(last - since + 1, 1) ELSE 0 END
+               AS due
       FROM told
       LEFT JOIN spans USING (company_id)
+      LEFT JOIN {HISTORY}.present_eras USING (company_id)
      CROSS JOIN LATERAL (
            SELECT eras[width_bucket(position, begins)] AS since,
                   width_bucket(until - 1, begins) AS n OFFSET 0) AS ended
-     WHERE position <= %(to)s
+     CROSS JOIN LATERAL (
+           SELECT eras[n] AS final,
+                  eras[n] + (until = {FOR_EVER} AND (id <= filled_to) IS TRUE)::integer AS last
+           ) AS stands
 ), found AS NOT MATERIALIZED (
     SELECT * FROM {HISTORY}.standings
-     WHERE id BETWEEN %(first)s AND %(last)s AND position <= %(to)s
+     WHERE id BETWEEN %(first)s AND %(last)s
 ), compared AS (
-    SELECT t.id, t.version, s.era, rows, s.era BETWEEN since AND final AS is_due,
-           stood AND s.era >= earliest
-           AND s.company_id = t.company_id AND s.position = t.position
-           AND s.updated_by = t.updated_by
-           AND s.created_at = t.created_at AND s.updated_at = t.updated_at
-           AND s.workspace_id IS NOT DISTINCT FROM t.workspace_id
-           AND s.deleted_at IS NOT DISTINCT FROM t.deleted_at
-           AND s.latest >= t.updated_at
-           AND (s.until = t.until OR s.until = {FOR_EVER} AND s.era < final)
-           AND s.ended_in = CASE WHEN s.era < final OR t.until = {FOR_EVER} THEN {PARTS}
-                                 WHEN s.era = final THEN part ELSE {BEFORE} END AS is_right
+    SELECT t.id, t.version, s.era, due,
+           t.position <= %(to)s AND s.era BETWEEN since AND last AS is_due,
+           t.position > %(to)s
+           OR stood AND s.era BETWEEN earliest AND final + 1
+              AND s.company_id = t.company_id AND s.position = t.position
+              AND s.updated_by = t.updated_by
+              AND s.created_at = t.created_at AND s.updated_at = t.updated_at
+              AND s.workspace_id IS NOT DISTINCT FROM t.workspace_id
+              AND s.deleted_at IS NOT DISTINCT FROM t.deleted_at
+              AND s.latest >= t.updated_at
+              AND (s.until = t.until OR s.until = {FOR_EVER} AND s.era < final)
+              AND s.ended_in = CASE WHEN s.era < final OR t.until = {FOR_EVER} THEN {PARTS}
+                                    WHEN s.era = final THEN part ELSE {BEFORE} END AS is_right
       FROM spanned t
       {{join}} JOIN found s ON s.id = t.id AND s.version = t.version
 )
@@ -63,7 +71,7 @@ IS_SOUND = (
     _COMPARED.format(join="")  # noqa: S608
     + """
 SELECT coalesce(bool_and(is_right IS TRUE), true)
-       AND count(*) FILTER (WHERE is_due) = (SELECT coalesce(sum(rows), 0) FROM spanned)
+       AND count(*) FILTER (WHERE is_due) = (SELECT coalesce(sum(due), 0) FROM spanned)
        AND count(*) = (SELECT count(*) FROM found)
   FROM compared
 """
@@ -72,33 +80,35 @@ WRONG = (
     _COMPARED.format(join="LEFT")
     + """
 SELECT id, version, array_agg(era) FILTER (WHERE era IS NOT NULL AND is_right IS NOT TRUE),
-       max(rows) - count(*) FILTER (WHERE is_due)
+       max(due) - count(*) FILTER (WHERE is_due)
   FROM compared
  GROUP BY id, version
 HAVING bool_or(era IS NOT NULL AND is_right IS NOT TRUE)
-    OR max(rows) > count(*) FILTER (WHERE is_due)
+    OR max(due) > count(*) FILTER (WHERE is_due)
  ORDER BY id, version
+ LIMIT %(limit)s
 """
 )
 STRAY = f"""
 SELECT id, version, era
   FROM {HISTORY}.standings s
- WHERE id BETWEEN %(first)s AND %(last)s AND position <= %(to)s
+ WHERE id BETWEEN %(first)s AND %(last)s
    AND NOT EXISTS (SELECT FROM {HISTORY}.versions v
-                    WHERE v.id BETWEEN %(first)s AND %(last)s
+                    WHERE v.id BETWEEN %(first)s AND %(last)s AND topic LIKE 'TableDef.%%'
                       AND v.id = s.id AND v.version = s.version)
  ORDER BY id, version, era
+ LIMIT %(limit)s
 """  # noqa: S608
-
-
 # Of a table with many versions, a walk along the other index is as long for each of them.
 BY_HASH = """
 SET LOCAL enable_mergejoin = off; SET LOCAL enable_nestloop = off; SET LOCAL work_mem = '64MB'
 """
 
 
-async def differences(connection: AsyncConnection, params: Mapping[str, Any]) -> AsyncIterator[str]:
-    """Each version whose rows are not where and what they should be, in words.
+async def differences(
+    connection: AsyncConnection, params: Mapping[str, Any], limit: int
+) -> AsyncIterator[str]:
+    """The first versions whose rows are not where and what they should be, in words.
 
     `params`: `first` and `last` id of the tables, and `to`, the position of the last version.
     """
@@ -107,11 +117,20 @@ async def differences(connection: AsyncConnection, params: Mapping[str, Any]) ->
         [(is_sound,)] = await (await connection.execute(IS_SOUND.encode(), params)).fetchall()
         if is_sound:
             return
-        async for id, version, eras, missing in await connection.execute(WRONG.encode(), params):
-            label = f"standing of {id} v{version}"
-            for era in sorted(eras or ()):
-                yield f"{label} in era {era}: it is not what the version was then"
-            if missing > 0:
-                yield f"{label}: missing in {missing} of the eras in which it stood"
-        async for id, version, era in await connection.execute(STRAY.encode(), params):
-            yield f"standing of {id} v{version} in era {era}: the events know nothing of it"
+        count = 0
+        async for difference in _named(connection, {**params, "limit": limit}):
+            count += 1
+            yield difference
+        if not count:
+            yield f"standings of {params['first']} to {params['last']}: other versions have some"
+
+
+async def _named(connection: AsyncConnection, params: Mapping[str, Any]) -> AsyncIterator[str]:
+    async for id, version, eras, missing in await connection.execute(WRONG.encode(), params):
+        label = f"standing of {id} v{version}"
+        for era in sorted(eras or ()):
+            yield f"{label} in era {era}: it is not what the version was then"
+        if missing > 0:
+            yield f"{label}: missing in {missing} of the eras in which it stood"
+    async for id, version, era in await connection.execute(STRAY.encode(), params):
+        yield f"standing of {id} v{version} in era {era}: the events know nothing of it"

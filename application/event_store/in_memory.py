@@ -96,9 +96,11 @@ class InMemoryEventStore:
 
     def _check(self, append: Append) -> None:
         id, company_id = append.originator_id, append.company_id
-        owners = [r.company_id for r in self._events if r.event.originator_id == id]
-        if len(owners) != append.expected_version or set(owners) - {company_id}:
-            raise VersionConflict(len(owners))
+        past = [r for r in self._events if r.event.originator_id == id]
+        moved_on = append.position and past and past[-1].position != append.position
+        is_ours = all(r.company_id == company_id for r in past)
+        if len(past) != append.expected_version or moved_on or not is_ours:
+            raise VersionConflict(len(past))
         if append.joins and not self._open.get(
             (company_id, append.joins), append.joins == company_id
         ):

@@ -204,7 +204,8 @@ BEGIN
                    WHEN k.request_hash = c.request_hash THEN 'replayed'
                    WHEN k.request_hash IS NOT NULL THEN 'key-reused'
                    WHEN coalesce(v.version, 0) <> c.expected_version
-                        OR v.company_id <> c.company_id THEN 'conflict'
+                        OR v.company_id <> c.company_id
+                        OR c.position > 0 AND v.position <> c.position THEN 'conflict'
                    WHEN w.live IS NULL AND c.joins <> c.company_id THEN 'container-unknown'
                    WHEN NOT w.live THEN 'container-closed'
                    WHEN s.table_id <> c.originator_id THEN 'slug-taken'
@@ -224,7 +225,7 @@ BEGIN
           LEFT JOIN event_store.containers w
             ON w.id = c.joins AND w.company_id = c.company_id
           LEFT JOIN LATERAL (
-                   SELECT e.originator_version AS version, e.company_id
+                   SELECT e.originator_version AS version, e.company_id, e.position
                      FROM event_store.events e
                     WHERE e.originator_id = c.originator_id
                     ORDER BY e.originator_version DESC LIMIT 1) v ON true

@@ -22,8 +22,9 @@ class IdempotencyKey:
 class Append:
     """What one command wants stored, all or nothing.
 
-    `expected_version` is the aggregate's version before `events`; `position` the aggregate's last
-    position, which is the answer of a command without events. `claim` and `release` are slugs;
+    `expected_version` is the aggregate's version before `events`; `position` that of its last event
+    then, which is the answer of a command without events, 0 = unknown. Another version, or another
+    event there, is a conflict: the store may have been put back. `claim` and `release` are slugs;
     `joins` is the container in which the aggregate comes alive, which must be alive itself;
     `leaves`: it belongs nowhere any more; `opens`: whether others may come alive in it from now on,
     None = as before.

@@ -60,7 +60,7 @@ async def all_of(tasks: Iterable[Awaitable[T]]) -> list[T | BaseException]:
 
 
 class WatchedStore(InMemoryEventStore):
-    """The store in memory; counts loads and appends, which it can hold up or turn down."""
+    """The store in memory; counts loads, and appends, which it can hold up or turn down."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +81,10 @@ class WatchedStore(InMemoryEventStore):
         """All events of one aggregate."""
         self.loads += 1
         return await super().load(company_id, originator_id)
+
+    def lose_the_last(self) -> None:
+        """Be as before the last event, as a backup may be."""
+        self._events.pop()
 
     async def everything(self) -> list[Recorded]:
         """All that was ever stored."""

@@ -1,6 +1,8 @@
 """What a process knows of what it changed last: never another answer, only a quicker one."""
 
+import asyncio
 import re
+import weakref
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -155,7 +157,7 @@ async def test_an_answer_is_not_changed_by_what_happens_to_the_table_later(
     assert [outcome.aggregate.name for outcome in outcomes] == names
 
 
-async def test_nothing_is_known_of_a_change_whose_fate_is_not(
+async def test_a_change_whose_fate_is_unknown_does_no_harm(
     table_defs: TableDefs, store: WatchedStore
 ) -> None:
     id = (await table_defs.create(ask(), details())).aggregate.id
@@ -163,9 +165,22 @@ async def test_nothing_is_known_of_a_change_whose_fate_is_not(
     store.failures = [AppendBusy()]
     with pytest.raises(AppendBusy):
         await table_defs.change(id, ask(), changes(name="B"))
-    store.loads = 0
-    outcome = await table_defs.change(id, ask(), changes(name="C"))
-    assert (outcome.aggregate.version, store.loads) == (3, 1)
+    outcome = await table_defs.change(id, ask(), changes(slug="c"))
+    assert (outcome.aggregate.name, outcome.aggregate.version) == ("A", 3)
+
+
+async def test_another_event_at_the_version_that_is_known_is_a_conflict(
+    table_defs: TableDefs, store: WatchedStore
+) -> None:
+    """As after a backup was put back, to which others have written since."""
+    other = await table_defs.create(ask(), details())
+    id = (await table_defs.create(ask(), details())).aggregate.id
+    await table_defs.change(id, ask(), changes(name="Lost"))
+    store.lose_the_last()
+    await table_defs.change(other.aggregate.id, ask(), changes(name="Others"))
+    await TableDefs(store).change(id, ask(), changes(slug="kept"))
+    outcome = await table_defs.change(id, ask(), changes(description="D"))
+    assert (outcome.aggregate.name, outcome.aggregate.slug) == ("Orders", "kept")
 
 
 @pytest.fixture
@@ -175,41 +190,55 @@ def table() -> TableDef:
     return table
 
 
-def test_a_state_is_given_to_one_who_works_on_it_and_to_its_company_alone(table: TableDef) -> None:
+async def test_a_state_is_given_to_its_company_alone_and_stays_as_it_is(table: TableDef) -> None:
     known = Known()
     known.keep(OURS, table, 7)
-    assert known.take(THEIRS, TABLE) is None
-    given = known.take(OURS, TABLE)
-    assert given
-    assert (state(given.aggregate), given.position) == (state(table), 7)
-    assert known.take(OURS, TABLE) is None
+    assert known.get(THEIRS, TABLE) is None
+    for _ in range(2):
+        given = known.get(OURS, TABLE)
+        assert given
+        assert (state(given.aggregate), given.position) == (state(table), 7)
+        change(name="Sales", settings={"a": {"b": 2}})(given.aggregate, context())
+    known.forget(OURS, TABLE)
+    assert known.get(OURS, TABLE) is None
 
 
 @pytest.mark.parametrize("end", [TableDef.delete, TableDef.purge, TableDef.erase])
-def test_what_is_not_live_is_not_kept(table: TableDef, end: Callable[..., None]) -> None:
+async def test_what_is_not_live_is_forgotten(table: TableDef, end: Callable[..., None]) -> None:
     known = Known()
+    known.keep(OURS, copy(table), 6)
     table.delete(context())
     if end is not TableDef.delete:
         end(table, context())
     known.keep(OURS, table, 7)
-    assert known.take(OURS, TABLE) is None
+    assert known.get(OURS, TABLE) is None
 
 
-def test_no_more_is_kept_than_has_room_and_what_was_changed_last_is(table: TableDef) -> None:
+async def test_no_more_is_kept_than_has_room_and_what_was_changed_last_is(table: TableDef) -> None:
     known = Known(size=2_000)
     twins = [copy(table) for _ in range(50)]
     for number, twin in enumerate(twins):
         vars(twin)["_id"] = UUID(int=number)
         known.keep(OURS, twin, number)
-    kept = [number for number in range(50) if known.take(OURS, UUID(int=number))]
+    kept = [number for number in range(50) if known.get(OURS, UUID(int=number))]
     assert kept == [*range(50 - len(kept), 50)]
     assert 2 <= len(kept) <= 10
 
 
-def test_a_state_is_not_known_for_long(table: TableDef) -> None:
-    known = Known(seconds=0)
+async def test_where_there_is_no_room_nothing_is_kept(table: TableDef) -> None:
+    known = Known(size=0)
     known.keep(OURS, table, 7)
-    assert known.take(OURS, TABLE) is None
+    assert known.get(OURS, TABLE) is None
+
+
+async def test_what_is_old_leaves_the_memory_although_nobody_asks() -> None:
+    known, aggregate = Known(seconds=0.01), new()
+    known.keep(OURS, aggregate, 7)
+    held = weakref.ref(aggregate)
+    del aggregate
+    assert held() is not None
+    await asyncio.sleep(0.05)
+    assert held() is None
 
 
 def test_a_copy_has_recorded_nothing(table: TableDef) -> None:

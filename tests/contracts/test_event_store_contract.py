@@ -96,6 +96,22 @@ class EventStoreContract:
         assert refused.value.actual_version == 2
         assert await everything(store) == before
 
+    async def test_another_event_than_expected_is_a_conflict(self, store: EventStore) -> None:
+        """The version is right, but a store that was put back has given it to another event."""
+        await store.append(command(new_table(uuid4())))
+        table = new_table(uuid4(), "other", events=2)
+        position = (await store.append(command(table))).position
+        event = rename(table).collect()[0]
+        before = await everything(store)
+        for other in (position - 1, position + 1):
+            wanted = Append(table.company_id, table.id, 2, [event], position=other)
+            with pytest.raises(VersionConflict) as refused:
+                await store.append(wanted)
+            assert refused.value.actual_version == 2
+        assert await everything(store) == before
+        right = Append(table.company_id, table.id, 2, [event], position=position)
+        assert (await store.append(right)).version == 3
+
     async def test_an_aggregate_that_does_not_exist_has_version_zero(
         self, store: EventStore
     ) -> None:

@@ -142,6 +142,8 @@ WRONGS = [
     ),
     (f"DELETE FROM {OF_THE_FIRST}", ": missing in 1 of the eras in which it stood"),
     (SET.format("era = 0"), " in era 0: it is not what the version was then"),
+    (SET.format("era = era + 7"), " in era 8: it is not what the version was then"),
+    (f"UPDATE {HISTORY}.versions SET topic = 'Workspace.Renamed' WHERE id = %s", " in era 1: the"),
 ]  # fmt: skip
 
 
@@ -156,9 +158,38 @@ async def test_it_is_found_where_a_version_did_not_stand_as_it_did(
     assert (await check(world.conninfo)).differences == []
     await world.owner.execute(change, (id,))
     report = await check(world.conninfo)
-    assert report.differences[0] == f"standing of {id} v1{said}"
+    assert report.differences[0].startswith(f"standing of {id} v1{said}")
     assert (await check(world.conninfo, only=id)).differences == report.differences
     assert (await check(world.conninfo, only=other)).differences == []
+
+
+async def test_it_is_found_if_what_stands_is_missing_in_the_era_that_is_being_filled(
+    world: World,
+) -> None:
+    for number in range(20):
+        await world.create(f"Table {number}")
+    await world.project()
+    filled = f"SELECT era + 1, filled_to FROM {HISTORY}.present_eras WHERE company_id = %s"
+    [(era, filled_to)] = await world.ask(filled, (world.ours,))
+    assert filled_to is not None
+    assert (await check(world.conninfo)).differences == []
+    lost = f"""
+        DELETE FROM {HISTORY}.standings WHERE era = %s AND until = {eras.FOR_EVER} RETURNING id"""
+    rows = await world.ask(lost, (era,))
+    assert len((await check(world.conninfo)).differences) == len(rows) > 0
+
+
+async def test_an_unreadable_table_does_not_keep_the_eras_of_others_from_being_compared(
+    world: World,
+) -> None:
+    id, other = await world.create("Orders"), await world.create("Others")
+    await world.change(id, name="Sales")
+    await world.project()
+    await world.append(other, 2, "TableDef.Renamed", b"{")
+    await world.project()
+    await world.owner.execute(SET.format("position = 0"), (id,))
+    differences = (await check(world.conninfo)).differences
+    assert f"standing of {id} v1 in era 1: it is not what the version was then" in differences
 
 
 async def test_a_version_that_nobody_knows_did_not_stand(world: World) -> None:
