@@ -186,12 +186,12 @@ class Application:
         state = self._known.get(company_id, id)
         if state is None or not _accepts(request, state.aggregate.version):
             return None
+        self._known.forget(company_id, id)  # unless it is stored, and known anew
         aggregate, was = state.aggregate, state.aggregate.standing
         with suppress(Refused, DomainError):
             decide(aggregate)
             if aggregate.pending_events:
                 return await self.append(aggregate, request, was, state.position)
-        self._known.forget(company_id, id)
         return None
 
     async def _attempt(

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -146,6 +147,18 @@ async def test_who_changed_a_table_does_not_load_it_to_change_it_again(
         await table_defs.change(id, ask(f"k{number}"), changes(name=f"Orders {number}"))
     await table_defs.delete(id, ask(if_match=[6]))
     assert (store.loads, store.appends) == (1, 7)
+
+
+async def test_who_knows_an_outdated_table_can_put_it_back_to_a_moment(
+    table_defs: TableDefs, elsewhere: TableDefs
+) -> None:
+    id = (await table_defs.create(ask(), details())).aggregate.id
+    changed = await table_defs.change(id, ask(), changes(name="A"))
+    await elsewhere.change(id, ask(), changes(name="B"))
+    now = replace(context(), occurred_at=datetime.now(UTC))
+    moment = Earlier(as_of=changed.receipt.recorded_at)
+    outcome = await table_defs.revert(id, replace(ask(), context=now), moment)
+    assert (outcome.aggregate.name, outcome.aggregate.version) == ("A", 4)
 
 
 async def test_an_answer_is_not_changed_by_what_happens_to_the_table_later(
