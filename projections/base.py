@@ -71,7 +71,12 @@ def channel(schema: str) -> str:
     return f"dynamic_tables_{schema}"
 
 
-async def connect(conninfo: str, schema: str, options: str = "") -> AsyncConnection:
+async def connect(
+    conninfo: str,
+    schema: str,
+    options: str = "",
+    kind: type[AsyncConnection] = AsyncConnection,
+) -> AsyncConnection:
     """A connection whose unqualified names are the tables of a projection's schema.
 
     Commits do not wait for the disk: what a crash takes back can be projected again, rows and
@@ -80,7 +85,7 @@ async def connect(conninfo: str, schema: str, options: str = "") -> AsyncConnect
     """
     options = f"-c search_path={schema} -c synchronous_commit=off {options}".strip()
     given = psycopg.conninfo.conninfo_to_dict(conninfo).get("options") or ""
-    return await AsyncConnection.connect(
+    return await kind.connect(
         make_conninfo(conninfo, options=f"{given} {options}"),
         autocommit=True,
         prepare_threshold=0,
