@@ -37,6 +37,10 @@ class Request:
     idempotency: IdempotencyKey | None = None
     dry_run: bool = False
 
+    def accepts(self, version: int) -> bool:
+        """Whether it is meant for the aggregate at this version."""
+        return self.if_match is None or version in self.if_match
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -184,7 +188,7 @@ class Application:
         """
         company_id = request.context.company_id
         state = self._known.get(company_id, id)
-        if state is None or not _accepts(request, state.aggregate.version):
+        if state is None or not request.accepts(state.aggregate.version):
             return None
         self._known.forget(company_id, id)  # unless it is stored, and known anew
         aggregate, was = state.aggregate, state.aggregate.standing
@@ -251,13 +255,9 @@ def _present(recorded: Sequence[Recorded]) -> Receipt:
     )
 
 
-def _accepts(request: Request, version: int) -> bool:
-    return request.if_match is None or version in request.if_match
-
-
 def _check_precondition(request: Request, recorded: Sequence[Recorded]) -> None:
     version = len(recorded)
-    if _accepts(request, version):
+    if request.accepts(version):
         return
     known = max((v for v in request.if_match or () if 0 < v < version), default=None)
     base = _at(recorded, known) if known else None

@@ -122,7 +122,7 @@ async def differences(
             count += 1
             yield difference
         if not count:
-            yield f"standings of {params['first']} to {params['last']}: other versions have some"
+            yield f"standings of {params['first']} to {params['last']}: the versions say otherwise"
 
 
 async def _named(connection: AsyncConnection, params: Mapping[str, Any]) -> AsyncIterator[str]:

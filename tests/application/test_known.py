@@ -255,6 +255,6 @@ async def test_what_is_old_leaves_the_memory_although_nobody_asks() -> None:
 
 
 def test_a_copy_has_recorded_nothing(table: TableDef) -> None:
-    change(name="Sales")(table, replace(context()))
+    change(name="Sales")(table, context())
     twin = copy(table)
     assert (twin.pending_events, len(table.pending_events)) == ([], 1)
