@@ -61,7 +61,7 @@ def decode(topic: str, originator_id: UUID, originator_version: int, state: byte
                 **stored["data"],
                 "originatorId": originator_id,
                 "originatorVersion": originator_version,
-                "timestamp": stored["occurredAt"],
+                "timestamp": datetime.fromisoformat(stored["occurredAt"]),
                 "metadata": stored["metadata"],
             }
         )

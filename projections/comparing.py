@@ -8,6 +8,8 @@ compared with the versions.
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +30,7 @@ SELECT originator_id, originator_version, topic,
  WHERE originator_id BETWEEN %(first)s AND %(last)s
  ORDER BY originator_id, originator_version
 """
-CHUNK = 5_000  # events; no history is cut in two
+CHUNK = 500  # events, which the processor's cache can hold; no history is cut in two
 MOST_DIFFERENCES = 100
 MISSING = ": the events say that it is there, it is missing"
 STRAY_ROW = ": the events know nothing of it, it is there"
@@ -115,26 +117,24 @@ async def _chunks(
     events: AsyncServerCursor[TupleRow], range: Range
 ) -> AsyncIterator[tuple[list[History], bytes]]:
     """Whole histories of aggregates, and up to which id they are all of them."""
-    histories: list[History] = []
-    count, last = 0, b""
+    begun: list[Line] = []  # of which there may be more
     while rows := await events.fetchmany(CHUNK):
-        for id, *line in rows:
-            if id != last:
-                if count >= CHUNK:
-                    yield histories, last
-                    histories, count = [], 0
-                histories.append(History(UUID(bytes=id), range.to))
-                last = id
-            histories[-1].lines.append(Line._make(line))
-            count += 1
-    yield histories, range.last.bytes
+        histories = []
+        for id, lines in groupby(map(Line._make, rows), attrgetter("id")):
+            if begun and id != begun[0].id:
+                histories.append(History(begun, range.to))
+                begun = []
+            begun.extend(lines)
+        if histories:
+            yield histories, histories[-1].key
+    yield [History(begun, range.to)] if begun else [], range.last.bytes
 
 
 def _folds(history: History, report: Report) -> bool:
     try:
         history.fold()
     except Exception as error:  # whatever is wrong with it, the others are to be compared
-        report.note(f"{history.noun} {history.id}: its events cannot be read: {error}")
+        report.note(f"{history.name}: its events cannot be read: {error}")
         return False
     return True
 

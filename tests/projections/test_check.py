@@ -11,6 +11,7 @@ import pytest
 from domain.table_def import TableDef
 from projections import check as checking
 from projections import comparing as module
+from projections import kept_rows
 from projections.check import check
 from projections.comparing import Report
 from projections.expected import Kept
@@ -219,10 +220,12 @@ async def test_it_counts_no_further_than_a_hundred(lived: World) -> None:
     assert len((await check(lived.conninfo)).differences) == 100
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
 async def test_chunks_do_not_cut_a_history_in_two(
-    lived: World, monkeypatch: pytest.MonkeyPatch
+    lived: World, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(module, "CHUNK", size)
+    monkeypatch.setattr(kept_rows, "FETCH", size)
     report = await check(lived.conninfo)
     assert (report.events, report.tables, report.differences) == (16, 4, [])
 
@@ -403,16 +406,16 @@ async def test_whose_last_event_says_that_it_was_erased_is_erased(lived: World) 
     await erase(lived, gone)
     position = await lived.append(gone, 4, "TableDef.Erased", {})
     assert (await check(lived.conninfo)).differences == []
-    history = History(gone, lines=[*lines("Created", "Deleted", "Purged"),
-                                   Line(4, "TableDef.Erased", b"{}", position)])  # fmt: skip
+    history = History([*lines(gone, "Created", "Deleted", "Purged"),
+                       Line(gone.bytes, 4, "TableDef.Erased", b"{}", position)])  # fmt: skip
     kept = Kept("version of", "", {TableDef: lambda *_: {}}, versions=True)
     assert list(history.rows(kept, position)) == []
     assert len(list(history.rows(kept, position - 1))) == 4  # of which nobody can tell
 
 
-def lines(*topics: str) -> list[Line]:
+def lines(id: UUID, *topics: str) -> list[Line]:
     """Events that were erased."""
-    return [Line(n, f"TableDef.{topic}", None, n) for n, topic in enumerate(topics, 1)]
+    return [Line(id.bytes, n, f"TableDef.{topic}", None, n) for n, topic in enumerate(topics, 1)]
 
 
 @dataclass
