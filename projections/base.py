@@ -1,6 +1,7 @@
 """What every projection has: a schema of its own, a position in it, and batches that move both."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Protocol
 
@@ -17,11 +18,18 @@ ON CONFLICT (projection) DO NOTHING
 """
 
 
+INDEXED = re.compile(rb"^(?:CREATE (?:UNIQUE )?INDEX \w+\s+ON|ALTER TABLE) (\w+)", re.MULTILINE)
+
 Statements = Sequence[tuple[str, Sequence[Any]]]  # each with its parameters
 
 
 class Filling(Protocol):
-    """How rows are made of all events, those of one aggregate after those of another."""
+    """How rows are made of all events, those of one aggregate after those of another.
+
+    `whole`: the tables that lack nothing when `finish` begins, which can be indexed meanwhile.
+    """
+
+    whole: Collection[str]
 
     def fold(self, events: Sequence[Recorded]) -> Statements:
         """What writes the rows that follow from the next events.
@@ -29,8 +37,11 @@ class Filling(Protocol):
         It needs no database: it is called in a thread while what came before is written.
         """
 
+    def rest(self) -> Statements:
+        """What writes the rows that were held back until all events are there."""
+
     async def finish(self, connection: AsyncConnection) -> None:
-        """Write what was held back until all events are there."""
+        """Write what follows from all the rows."""
 
 
 class Projection(Protocol):
@@ -126,9 +137,15 @@ async def _create_tables(connection: AsyncConnection, script: str, schema: str) 
     )
 
 
-def indexes(projection: Projection) -> Iterator[bytes]:
+def indexes(projection: Projection) -> Sequence[bytes]:
     """What creates the indexes of a projection that was filled without them."""
-    return iter(_script(f"{projection.name}_indexes.sql").split(b";\n"))
+    return _script(f"{projection.name}_indexes.sql").split(b";\n")
+
+
+def is_on(statement: bytes, tables: Collection[str]) -> bool:
+    """Whether it creates an index on one of these tables."""
+    found = INDEXED.search(statement)
+    return found is not None and found[1].decode() in tables
 
 
 async def create_indexes(connection: AsyncConnection, indexes: Iterator[bytes]) -> None:

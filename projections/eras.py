@@ -53,6 +53,14 @@ UPDATE standings s
        AS ended(id, version, until, era, part)
  WHERE s.id = ended.id AND s.version = ended.version AND s.era >= ended.era
 """  # noqa: S608
+# What each company's eras and their parts are; the n-th of them is that in which a position is for
+# which `width_bucket(position, begins)` is n.
+SPANS = """
+SELECT company_id, array_agg(begins ORDER BY begins) AS begins,
+       array_agg(era ORDER BY begins) AS eras, array_agg(part ORDER BY begins) AS parts
+  FROM {eras}
+ GROUP BY company_id
+"""
 STAND_NO_MORE = "DELETE FROM standings WHERE id = ANY(%s)"
 _CARRIED = ", ".join((*COLUMNS, "until", "ended_in", "latest"))
 ADD = f"""

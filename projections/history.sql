@@ -32,6 +32,8 @@ CREATE TABLE versions (
     words          tsvector,              -- what to find the event by
     CONSTRAINT versions_pkey PRIMARY KEY (id, version)
 );
+-- As in the event store: as if there were many companies of much the same size.
+ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);
 
 -- Which version of each table stood at a position: it was there at `position`, and until `until`.
 -- A table's rows are spread over eras: each era holds all that stood when it began, and all that came

@@ -4,7 +4,7 @@ A version of a table stands until the next one does, which is told by the events
 which eras it stood depends on all tables of its company, so that comes last, in one statement.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, pairwise
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from domain.base import ErasingEvent
 from domain.recorded import Recorded
 from projections.base import Statements, execute
-from projections.eras import BEGINNING, COLUMNS, FOR_EVER, PARTS, Present, begin, save
+from projections.eras import BEGINNING, COLUMNS, FOR_EVER, PARTS, SPANS, Present, begin, save
 from projections.handlers import Row
 from projections.versions import COLUMNS as VERSION
 from projections.versions import forgetting, version_of
@@ -50,24 +50,24 @@ SELECT company_id, position,
 ANALYZE = "ANALYZE eras"
 # In each era from the one in which it came to the one in which it ended.
 STAND = f"""
+WITH spans AS MATERIALIZED ({SPANS.format(eras="eras")})
 INSERT INTO standings ({STOOD}, latest, era, ended_in)
-SELECT {STOOD}, latest, n, CASE WHEN n = ended.era AND until < {FOR_EVER} THEN part ELSE {PARTS} END
+SELECT {STOOD}, latest, era,
+       CASE WHEN era = eras[n] AND until < {FOR_EVER} THEN parts[n] ELSE {PARTS} END
   FROM (SELECT *, max(updated_at) OVER (PARTITION BY company_id ORDER BY position) AS latest
           FROM stood) AS s
- CROSS JOIN LATERAL (
-       SELECT era FROM eras WHERE company_id = s.company_id AND begins <= s.position
-        ORDER BY begins DESC LIMIT 1) AS came
- CROSS JOIN LATERAL (
-       SELECT era, part FROM eras WHERE company_id = s.company_id AND begins < s.until
-        ORDER BY begins DESC LIMIT 1) AS ended
- CROSS JOIN LATERAL generate_series(came.era, ended.era) AS n
- ORDER BY id, n
+  JOIN spans USING (company_id)
+ CROSS JOIN LATERAL (SELECT width_bucket(until - 1, begins) AS n OFFSET 0) AS ended
+ CROSS JOIN LATERAL generate_series(eras[width_bucket(position, begins)], eras[n]) AS era
+ ORDER BY id, era
 """  # noqa: S608
 DONE = "DROP TABLE stood, told"
 
 
 class HistoryFilling:
     """Adds versions as it is told of them, and lets them stand when it knows of all."""
+
+    whole: Collection[str] = ("versions",)
 
     def __init__(self) -> None:
         self._prepare: Statements = [(CREATE_TOLD, ()), (CREATE_STOOD, ())]
@@ -90,12 +90,15 @@ class HistoryFilling:
         prepare, self._prepare = self._prepare, []
         return [*prepare, *forgotten, *_adding(rows)]
 
+    def rest(self) -> Statements:
+        """What adds the last version."""
+        if not self._last:
+            return self._prepare
+        _let_stand(self._last)
+        return [*self._prepare, *_adding([self._last])]
+
     async def finish(self, connection: AsyncConnection) -> None:
         """Divide what happened into eras, and let each version stand in its own."""
-        await execute(connection, self._prepare)
-        if self._last:
-            _let_stand(self._last)
-            await execute(connection, _adding([self._last]))
         await execute(connection, [(AT_EASE, ())])
         await _plan(connection)
         await execute(connection, [(ANALYZE, ()), (STAND, ()), (DONE, ())])

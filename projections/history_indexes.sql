@@ -6,8 +6,6 @@ CREATE INDEX versions_by_actor ON versions (company_id, updated_by, topic, posit
 CREATE INDEX versions_by_topic ON versions (company_id, topic, position);
 CREATE INDEX versions_purged ON versions (company_id, position) WHERE topic = 'TableDef.Purged';
 CREATE INDEX versions_by_words ON versions USING gin (words);
--- As in the event store: as if there were many companies of much the same size.
-ALTER TABLE versions ALTER COLUMN company_id SET (n_distinct = 1000);
 
 -- A page as of a position is a walk along one of these. Who did not stand then is passed over within
 -- the index; of the others nothing but the index is read either, unless the list is narrowed. So

@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from projections.base import live_schema
-from projections.eras import BEFORE, FOR_EVER, PARTS
+from projections.eras import BEFORE, FOR_EVER, PARTS, SPANS
 from projections.history import HistoryProjection
 
 HISTORY = live_schema(HistoryProjection())
@@ -20,10 +20,7 @@ HISTORY = live_schema(HistoryProjection())
 # is that of the whole company.
 _COMPARED = f"""
 WITH spans AS MATERIALIZED (
-    SELECT company_id, array_agg(begins ORDER BY begins) AS begins,
-           array_agg(era ORDER BY begins) AS eras, array_agg(part ORDER BY begins) AS parts
-      FROM {HISTORY}.eras
-     GROUP BY company_id
+    {SPANS.format(eras=f"{HISTORY}.eras")}
 ), told AS (
     SELECT id, version, company_id, position, workspace_id, updated_by, deleted_at, created_at,
            updated_at, updated_by IS NOT NULL AND purged_at IS NULL AS stood,

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, LiteralString, TypeVar, cast
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -19,6 +21,7 @@ from projections.base import (
     create,
     create_indexes,
     indexes,
+    is_on,
     live_schema,
 )
 from projections.follower import BY_INDEX, Follower, last_position
@@ -45,14 +48,14 @@ UPDATE projections.positions SET position = %s, term = term + 1 WHERE projection
 """
 ANNOUNCE = "SELECT pg_notify(%s, %s)"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+KEEP_VACUUM_OUT: LiteralString = "LOCK TABLE {}.{} IN SHARE UPDATE EXCLUSIVE MODE"
 BE_BRIEF = "SET LOCAL lock_timeout = '200ms'"
 PAUSE = 1.0  # seconds between attempts to replace tables that somebody reads
-BATCH = 5_000
+BATCH = 500  # events: what is made of them stays in the cache of the processor
+SWITCH = 0.0005  # seconds that a thread works until another may that waits
 # Indexes of a large table take as long as they take, and one may wait for what the other does.
 NO_HURRY = f"-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 {BY_INDEX}"
 IN_ORDER = "-c enable_sort=off"  # along an index, whatever the planner believes of a condition
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +86,13 @@ async def rebuild(
         await create(connection, projection, beside, indexed=False)
         follower = Follower(projection, connection, beside, strict=True)
         await follower.start()
-        if filling := projection.filling():
-            await _fill(follower, ahead, filling, progress)
+        filling = projection.filling()
+        early = [each for each in indexes(projection) if filling and is_on(each, filling.whole)]
+        if filling:
+            await _fill(follower, ahead, filling, progress, early)
         await _catch_up(follower, ahead, progress)
-        missing = indexes(projection)
-        await _last_of(create_indexes(connection, missing), create_indexes(ahead, missing))
+        missing = iter(each for each in indexes(projection) if each not in early)
+        await _together(create_indexes(connection, missing), create_indexes(ahead, missing))
         await _analyze(connection, beside)
         await _catch_up(follower, ahead, progress)
         while not await _swap(follower, ahead, live):
@@ -107,33 +112,59 @@ async def _only_one(connection: AsyncConnection, schema: str) -> None:
 
 
 async def _fill(
-    follower: Follower, ahead: AsyncConnection, filling: Filling, progress: Callable[[int], None]
+    follower: Follower,
+    ahead: AsyncConnection,
+    filling: Filling,
+    progress: Callable[[int], None],
+    indexes: Sequence[bytes],
 ) -> None:
     """Reach the head as it is, one aggregate after the other: so each row is written but once.
 
-    While the server writes some, the next ones are read, on a connection of their own, and folded.
+    While the server writes what was made of some, the next ones are folded, in a thread, and those
+    after them read, on a connection of its own. In the end that one creates `indexes`.
     """
     [(head,)] = await (await ahead.execute(HEAD)).fetchall()
 
-    async def read(id: UUID, version: int) -> tuple[Sequence[Any], Statements]:
+    async def read(id: UUID, version: int) -> Sequence[Any]:
         params = {"id": id, "version": version, "until": head, "limit": BATCH}
         params |= {"nouns": list(follower.projection.nouns)}
         async with ahead.cursor(binary=True) as cursor:
             await cursor.execute(READ_BY_AGGREGATE, params)
-            rows = await cursor.fetchall()
-        # In a thread, so that the server is sent what it needs meanwhile.
-        return rows, await asyncio.to_thread(lambda: filling.fold(follower.understood(rows)))
+            return await cursor.fetchall()
+
+    def fold(rows: Sequence[Any]) -> Statements:
+        return filling.fold(follower.understood(rows))
 
     done = 0
-    rows, statements = await read(UUID(int=0), 0)
-    while rows:
-        id, version, *_ = rows[-1]
-        done += len(rows)
-        rows, statements = await _last_of(follower.fill(statements), read(id, version))
-        progress(done)
+    statements: Statements = []
+    rows = await read(UUID(int=0), 0)
+    with _switching_often():
+        while rows:
+            id, version, *_ = rows[-1]
+            done += len(rows)
+            _, statements, rows = await _together(
+                follower.fill(statements), asyncio.to_thread(fold, rows), read(id, version)
+            )
+            progress(done)
+    await follower.fill([*statements, *filling.rest()])
+    await _together(_finish(follower, filling), create_indexes(ahead, iter(indexes)))
+    await follower.filled(head)
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    """Do not let the server wait for what it is sent, in pieces, while another thread folds."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+async def _finish(follower: Follower, filling: Filling) -> None:
     async with follower.connection.transaction():
         await filling.finish(follower.connection)
-    await follower.filled(head)
 
 
 async def _catch_up(
@@ -146,20 +177,20 @@ async def _catch_up(
     rows, events = await _read(follower, ahead, follower.position)
     while len(rows) == BATCH:
         next_ones = _read(follower, ahead, last_position(rows))
-        rows, events = await _last_of(follower.project(rows, events), next_ones)
+        _, (rows, events) = await _together(follower.project(rows, events), next_ones)
         progress(follower.position)
     if rows:
         await follower.project(rows, events)
     progress(follower.position)
 
 
-async def _last_of(first: Awaitable[Any], second: Awaitable[T]) -> T:
-    """What the second finds, when both are done: also if one fails, the other does not go on."""
-    answers: Sequence[Any] = await asyncio.gather(first, second, return_exceptions=True)
+async def _together(*awaited: Awaitable[Any]) -> Sequence[Any]:
+    """What they find, when all are done: also if one fails, the others do not go on."""
+    answers = await asyncio.gather(*awaited, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
-    return cast(T, answers[1])
+    return answers
 
 
 async def _read(
@@ -185,6 +216,7 @@ async def _swap(follower: Follower, ahead: AsyncConnection, live: str) -> bool:
     connection, beside = follower.connection, follower.schema
     try:
         async with connection.transaction():
+            await _keep_vacuum_out(connection, live)
             await connection.execute(LOCK_POSITION, (live,))
             await _catch_up(follower, ahead, lambda _: None)
             await connection.execute(BE_BRIEF)
@@ -198,6 +230,16 @@ async def _swap(follower: Follower, ahead: AsyncConnection, live: str) -> bool:
         logger.info("%s: waits for a long query on the old tables", live)
         return False
     return True
+
+
+async def _keep_vacuum_out(connection: AsyncConnection, schema: str) -> None:
+    """Let no VACUUM work on the tables of a schema: it would hold us up for as long as it takes.
+
+    What the server has begun by itself gives way when somebody waits for a second or so. Meanwhile
+    nobody else waits: others read and write.
+    """
+    for (table,) in await (await connection.execute(TABLES, (schema,))).fetchall():
+        await connection.execute(_statement(KEEP_VACUUM_OUT, schema, table))
 
 
 def _statement(text: LiteralString, *names: str) -> sql.Composed:

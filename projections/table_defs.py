@@ -119,6 +119,8 @@ class TableDefsProjection:
 class _RowByRow:
     """Each row is written once, when all events of its table are there."""
 
+    whole: Collection[str] = ()  # what is caught up may be at odds with what was read half
+
     def __init__(self) -> None:
         self._last: dict[UUID, Row] = {}
 
@@ -129,8 +131,11 @@ class _RowByRow:
             self._last = dict([rows.popitem()])
         return _saving(rows.values(), former)
 
+    def rest(self) -> Statements:
+        return _saving(self._last.values(), [])
+
     async def finish(self, connection: AsyncConnection) -> None:
-        await execute(connection, _saving(self._last.values(), []))
+        pass
 
 
 @handles(TableDef.Created)

@@ -1,7 +1,7 @@
 """What each event makes of what it happened to: the rows of the read model `history`."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
@@ -46,6 +46,7 @@ MOST_WORDS, LONGEST_WORD = 200, 64
 MOST_TEXTS = 1_000  # that are taken apart once for many events
 _HANDLERS = {"TableDef": table_defs.handles, "Workspace": tenancy.handles,
              "Company": tenancy.handles}  # fmt: skip
+_TEXTS = ("changes", "settings", "description")
 _WORD = re.compile(r"\w+")
 
 
@@ -106,12 +107,12 @@ def _after(before: Row, recorded: Recorded) -> Row:
 
 def _texts(event: Event) -> Iterable[str]:
     data = vars(event)
-    return _strings(data.get("changes") or data.get("settings") or {}, data.get("description"))
+    return _strings(*[data[name] for name in _TEXTS if data.get(name)])
 
 
 def _strings(*values: Any) -> Iterable[str]:
     for value in values:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             yield from value
             yield from _strings(*value.values())
         elif isinstance(value, list):
@@ -123,7 +124,8 @@ def _strings(*values: Any) -> Iterable[str]:
 @lru_cache(MOST_TEXTS)
 def words(text: str) -> tuple[str, ...]:
     """The words of a text, without case and accents, as the history is searched by them."""
-    return tuple(word[:LONGEST_WORD] for word in _WORD.findall(fold(text)))
+    found: list[str] = _WORD.findall(fold(text))
+    return tuple([word[:LONGEST_WORD] for word in found])
 
 
 @lru_cache(MOST_TEXTS)
@@ -133,6 +135,7 @@ def prefix(company_id: UUID) -> str:
 
 
 def _words(company_id: UUID, texts: Iterable[str | None]) -> str:
-    found = dict.fromkeys(chain.from_iterable(words(text) for text in texts if text))
+    found = dict.fromkeys(chain.from_iterable(map(words, filter(None, texts))))
     ours = prefix(company_id)
-    return " ".join([f"'{ours}{word}'" for word in islice(found, MOST_WORDS)])
+    between = f"' '{ours}".join(islice(found, MOST_WORDS))
+    return f"'{ours}{between}'" if found else ""

@@ -15,11 +15,12 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
+from api.read_models import READ_MODELS
 from api.table_reads import BY_ID, LIST
 from application.event_store.session import companies
 from domain.errors import UnreadableEvent
 from projections import rebuild as rebuilding
-from projections.base import create
+from projections.base import Projection, create, live_schema
 from projections.check import check
 from projections.rebuild import AlreadyRebuilding, rebuild
 from projections.table_def_queries import Filter, by_id_params, list_params
@@ -142,6 +143,16 @@ async def test_it_leaves_nothing_behind(world: World) -> None:
     assert await world.ask(positions) == before
 
 
+@pytest.mark.parametrize("projection", READ_MODELS, ids=lambda model: model.name)
+async def test_it_makes_every_index_that_there_was(world: World, projection: Projection) -> None:
+    indexes = f"""
+        SELECT indexdef FROM pg_indexes WHERE schemaname = '{live_schema(projection)}' ORDER BY 1
+    """
+    before = await world.ask(indexes)
+    await rebuild(world.conninfo, projection)
+    assert await world.ask(indexes) == before != []
+
+
 async def test_two_at_once_are_one_too_many(world: World) -> None:
     await world.create("Orders")
     await world.create("Orders", world.theirs)
@@ -221,6 +232,31 @@ async def test_it_waits_for_a_long_query_while_others_read_and_write(world: Worl
                 return bool(await world.ask(query))
 
             await eventually(waits)
+            await other.execute(f"SELECT count(*) FROM {SCHEMA}.table_defs")
+            await world.create("Orders", world.theirs)
+            await eventually(world.is_current)
+            assert not rebuilding.done()
+        assert await asyncio.wait_for(rebuilding, 5) == 2
+    assert (await check(world.conninfo)).differences == []
+
+
+async def test_it_waits_for_a_vacuum_and_nobody_waits_for_it(world: World) -> None:
+    """One by the server itself, which gives way when it is waited for, takes the same lock."""
+    await world.create("Orders")
+    async with world.projector(), await reader(world.database) as other:
+        await eventually(world.is_current)
+        async with world.owner.transaction():
+            vacuumed = f"LOCK TABLE {SCHEMA}.table_defs IN SHARE UPDATE EXCLUSIVE MODE"
+            await world.owner.execute(vacuumed)
+            rebuilding = asyncio.create_task(rebuild(world.conninfo, PROJECTION))
+
+            async def waits() -> bool:
+                waiting = "SELECT mode FROM pg_locks WHERE NOT granted"
+                return await world.ask(waiting) == [("ShareUpdateExclusiveLock",)]
+
+            await eventually(waits)
+            await asyncio.sleep(0.3)  # longer than it would hold up others
+            assert await waits()
             await other.execute(f"SELECT count(*) FROM {SCHEMA}.table_defs")
             await world.create("Orders", world.theirs)
             await eventually(world.is_current)
