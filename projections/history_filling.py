@@ -27,6 +27,13 @@ SELECT v.*, s.name_folded, s.search_folded, s.until
   FROM versions v, standings s WITH NO DATA
 """
 CREATE_STOOD = f"CREATE UNLOGGED TABLE stood AS SELECT {STOOD} FROM standings WITH NO DATA"  # noqa: S608
+# What stood since a position at which another table of the company had been updated later already.
+CREATE_OVERTAKEN = """
+CREATE UNLOGGED TABLE overtaken AS SELECT company_id, position, latest FROM standings WITH NO DATA
+"""
+OVERTAKE = """
+INSERT INTO overtaken SELECT * FROM json_populate_recordset(NULL::overtaken, %s::json)
+"""
 ADD = f"""
 WITH rows AS MATERIALIZED (
     SELECT * FROM json_populate_recordset(NULL::told, %s::json)
@@ -47,21 +54,21 @@ SELECT company_id, position,
  WHERE topic LIKE 'TableDef.%' AND updated_by IS NOT NULL
  ORDER BY company_id, position
 """
-ANALYZE = "ANALYZE eras"
-# In each era from the one in which it came to the one in which it ended.
+ANALYZE = "ANALYZE eras, overtaken"
+# In each era from the one in which it came to the one in which it ended. They were added in the
+# order of ids, and are to be left in it: neither the indexes nor the rows are jumped about in.
 STAND = f"""
 WITH spans AS MATERIALIZED ({SPANS.format(eras="eras")})
 INSERT INTO standings ({STOOD}, latest, era, ended_in)
-SELECT {STOOD}, latest, era,
+SELECT {STOOD}, coalesce(latest, updated_at), era,
        CASE WHEN era = eras[n] AND until < {FOR_EVER} THEN parts[n] ELSE {PARTS} END
-  FROM (SELECT *, max(updated_at) OVER (PARTITION BY company_id ORDER BY position) AS latest
-          FROM stood) AS s
+  FROM stood
   JOIN spans USING (company_id)
+  LEFT JOIN overtaken USING (company_id, position)
  CROSS JOIN LATERAL (SELECT width_bucket(until - 1, begins) AS n OFFSET 0) AS ended
  CROSS JOIN LATERAL generate_series(eras[width_bucket(position, begins)], eras[n]) AS era
- ORDER BY id, era
 """  # noqa: S608
-DONE = "DROP TABLE stood, told"
+DONE = "DROP TABLE stood, told, overtaken"
 
 
 class HistoryFilling:
@@ -70,7 +77,7 @@ class HistoryFilling:
     whole: Collection[str] = ("versions",)
 
     def __init__(self) -> None:
-        self._prepare: Statements = [(CREATE_TOLD, ()), (CREATE_STOOD, ())]
+        self._prepare: Statements = [(CREATE_TOLD, ()), (CREATE_STOOD, ()), (CREATE_OVERTAKEN, ())]
         self._states: dict[UUID, Row] = {}
         self._last: Row | None = None
 
@@ -117,12 +124,13 @@ def _adding(rows: Sequence[Row]) -> Statements:
 
 
 async def _plan(connection: AsyncConnection) -> None:
-    """Write where eras and their parts begin, and in which each company is now.
+    """Write where eras and their parts begin, in which each company is now, and who was overtaken.
 
     Nobody waits for one that is filled, so an era begins as soon as the one before it is full.
     """
     presents: dict[UUID, Present] = {}
     beginnings: list[Row] = []
+    overtaken: list[Row] = []
     tables = before = 0
     async with connection.cursor("events", binary=True) as cursor:
         cursor.itersize = FETCH
@@ -138,16 +146,23 @@ async def _plan(connection: AsyncConnection) -> None:
                 beginnings.append(present.beginning(before))
             if present.count(at_once=True):
                 beginnings.append(present.beginning(position - 1))
+            if updated_at and updated_at < present.latest:
+                place = {"company_id": company_id, "position": position}
+                overtaken.append(place | {"latest": present.latest})
             present.latest = max(present.latest, updated_at or BEGINNING)
             tables, before = tables + change, position
-            if len(beginnings) >= FETCH:
-                await _keep(connection, beginnings, presents)
-                presents, beginnings = {company_id: present}, []
-    await _keep(connection, beginnings, presents)
+            if len(beginnings) + len(overtaken) >= FETCH:
+                await _keep(connection, beginnings, overtaken, presents)
+                presents, beginnings, overtaken = {company_id: present}, [], []
+    await _keep(connection, beginnings, overtaken, presents)
 
 
 async def _keep(
-    connection: AsyncConnection, beginnings: Sequence[Row], presents: Mapping[UUID, Present]
+    connection: AsyncConnection,
+    beginnings: Sequence[Row],
+    overtaken: Sequence[Row],
+    presents: Mapping[UUID, Present],
 ) -> None:
     await begin(connection, beginnings)
+    await execute(connection, [(OVERTAKE, (to_json(overtaken).decode(),))])
     await save(connection, presents)

@@ -218,6 +218,33 @@ async def test_what_happens_while_it_fills_stands_where_it_should(
     assert await world.ask(VERSIONS) == versions, "as in global order"
 
 
+async def test_the_last_update_of_a_company_stays_the_last_when_one_is_dated_back(
+    world: World,
+) -> None:
+    """By a clock that was behind. Other companies have a last one of their own."""
+    id, other = await world.create("Orders"), await world.create("Sales")
+    theirs = await world.create("Orders", world.theirs)
+    await world.append(id, 2, "TableDef.Renamed", {"name": "Long ago"})
+    await world.append(theirs, 2, "TableDef.Renamed", {"name": "Long ago"}, world.theirs)
+    await world.change(other, name="Now")
+    await world.project()
+    updates = f"SELECT id, version, updated_at FROM {HISTORY}.versions"
+    at = {(id, version): moment for id, version, moment in await world.ask(updates)}
+    assert at[id, 2] < at[id, 1]
+    latest = {
+        (id, 1): at[id, 1], (other, 1): at[other, 1], (id, 2): at[other, 1],
+        (other, 2): at[other, 2], (theirs, 1): at[theirs, 1], (theirs, 2): at[theirs, 1],
+    }  # fmt: skip
+
+    async def is_told() -> bool:
+        rows = await world.ask(f"SELECT DISTINCT id, version, latest FROM {HISTORY}.standings")
+        return {(id, version): moment for id, version, moment in rows} == latest
+
+    assert await is_told()
+    await rebuild(world.conninfo, HistoryProjection())
+    assert await is_told()
+
+
 async def test_eras_follow_each_other_while_tables_change(world: World) -> None:
     ids = [await world.create(f"Table {n}") for n in range(6)]
     for step in range(40):
