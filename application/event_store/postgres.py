@@ -1,6 +1,5 @@
 """The event store on Postgres: group commit through one server-side call, coalesced loads."""
 
-import json
 import math
 import os
 import time
@@ -11,6 +10,7 @@ from typing import cast
 from uuid import UUID
 
 import psycopg
+from pydantic_core import to_json
 
 from application.batching import Batcher, Coalescer, Tokens
 from application.errors import (
@@ -198,7 +198,7 @@ class PostgresEventStore:
 
     async def _resolve(self, batch: Sequence[Append]) -> Sequence[Answer]:
         """Find out what became of a batch whose acknowledgement was lost."""
-        document = json.dumps([_trace(index, append) for index, append in enumerate(batch)])
+        document = _json([_trace(index, append) for index, append in enumerate(batch)])
         try:
             rows = await self._writes.fetch(RESOLVE, (document, self._writes.backend))
         except AppendBusy as busy:  # which would say that nothing was stored
@@ -225,7 +225,7 @@ def _encoded(event: Event) -> dict[str, object]:
         "topic": event.TOPIC,
         "state": encode(event).decode(),
         "salt": os.urandom(16).hex(),
-        "event_id": str(event.metadata.event_id),
+        "event_id": event.metadata.event_id,
     }
 
 
@@ -234,20 +234,24 @@ def _documents(batch: Sequence[Encoded]) -> tuple[str, str]:
     events = [
         {"command": index, **event} for index, (_, events) in enumerate(batch) for event in events
     ]
-    return json.dumps(commands), json.dumps(events)
+    return _json(commands), _json(events)
+
+
+def _json(documents: Sequence[Mapping[str, object]]) -> str:
+    return to_json(documents).decode()
 
 
 def _command(index: int, append: Append) -> dict[str, object]:
     key = append.idempotency
     return {
         "command": index,
-        "company_id": str(append.company_id),
-        "originator_id": str(append.originator_id),
+        "company_id": append.company_id,
+        "originator_id": append.originator_id,
         "expected_version": append.expected_version,
         "position": append.position,
         "claim": append.claim,
         "release": append.release,
-        "joins": append.joins and str(append.joins),
+        "joins": append.joins,
         "leaves": append.leaves,
         "opens": append.opens,
         "key": key and key.key,
@@ -257,7 +261,7 @@ def _command(index: int, append: Append) -> dict[str, object]:
 
 
 def _trace(index: int, append: Append) -> dict[str, object]:
-    event_id = str(append.events[-1].metadata.event_id) if append.events else None
+    event_id = append.events[-1].metadata.event_id if append.events else None
     return _command(index, append) | {"event_id": event_id}
 
 
