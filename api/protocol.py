@@ -1,13 +1,16 @@
-"""HTTP/1.1 as uvicorn speaks it, but for three things that it does not do for us.
+"""HTTP/1.1 as uvicorn speaks it, but for four things that it does not do for us.
 
 It has no limit on what precedes a body; it drops the body of a request that offers an upgrade,
-as HTTP/2 clients do, where an unknown offer is to be ignored (RFC 9110, 7.8); and an application
-has no way to hang up on a client that does not take its answer.
+as HTTP/2 clients do, where an unknown offer is to be ignored (RFC 9110, 7.8); an application
+has no way to hang up on a client that does not take its answer; and it sends the head of an answer
+before its body, in a packet of its own, which costs either side as much again.
 """
 
+import asyncio
 import re
 import socket
 import struct
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -19,11 +22,47 @@ REFUSAL = (
 _UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 
 
+class InPairs:
+    """A transport that keeps what is written until more is, or this turn of the loop is over."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._kept = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it with what was kept, or keep it for a moment."""
+        if self._kept:
+            kept, self._kept = self._kept, b""
+            self._transport.writelines((kept, data))
+        else:
+            self._kept = data
+            self._loop.call_soon(self._flush)
+
+    def close(self) -> None:
+        """Send what was kept, and nothing after it."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        kept, self._kept = self._kept, b""
+        if kept:
+            self._transport.write(kept)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses a request whose head does not end in time, before it fills the memory."""
 
     _head_size = 0
     _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve a connection."""
+        super().connection_made(transport)
+        self.transport = InPairs(transport, self.loop)  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; hang up on an endless head."""

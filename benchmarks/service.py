@@ -31,6 +31,7 @@ from api.ids import new_id
 from api.keys import NewKey
 from api.migrations import migrate
 from api.processes import project
+from api.protocol import BoundedProtocol
 from api.roles import PROJECTOR_ROLE, as_role
 from api.schemas import ReadHeaders
 from api.security import requires
@@ -210,7 +211,7 @@ def _serve(variant: str, fd: int) -> None:
 
         app.router.lifespan_context = lifespan
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", access_log=False, log_level="warning",
+        app, loop="uvloop", http=BoundedProtocol, ws="none", access_log=False, log_level="warning",
         server_header=False, proxy_headers=False, backlog=2048,
     )  # fmt: skip
     Server(config).run(sockets=[socket.socket(fileno=fd)])
