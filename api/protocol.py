@@ -49,7 +49,7 @@ class InPairs:
 
     def _flush(self) -> None:
         kept, self._kept = self._kept, b""
-        if kept:
+        if kept and not self._transport.is_closing():
             self._transport.write(kept)
 
 

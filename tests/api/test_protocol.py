@@ -17,6 +17,9 @@ class Sent(asyncio.Transport):
         super().__init__({"peername": "somebody"})
         self.calls: list[bytes] = []
 
+    def is_closing(self) -> bool:
+        return b"aborted" in self.calls
+
     def write(self, data: Any) -> None:
         self.calls.append(bytes(data))
 
@@ -76,4 +79,5 @@ async def test_who_is_hung_up_on_gets_nothing_more(sent: Sent, pairs: InPairs) -
     assert pairs.get_extra_info("peername") == "somebody"
     pairs.write(b"endless")
     pairs.abort()
+    await asyncio.sleep(0)
     assert sent.calls == [b"aborted"]
