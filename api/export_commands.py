@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import click
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 
 from api.database import Database, with_database
 from api.edition import edition
@@ -94,7 +94,8 @@ class _Answering(click.Command):
 @click.option("--checkpoint", type=click.Path(dir_okay=False, path_type=Path),
               help="A checkpoint that you kept: its events must be in the archive.")  # fmt: skip
 @click.option("--public-key", "keys", multiple=True, metavar="KEY-OR-FILE",
-              help="A public key that you trust, or a file with some.")  # fmt: skip
+              help="A public key that you trust, or a file with some, one a line or as"
+                   " /api/audit/keys lists them.")  # fmt: skip
 def verify_export(archive: Path, checkpoint: Path | None, keys: tuple[str, ...]) -> None:
     """Check that an export is what was recorded and signed; needs no database.
 
@@ -111,20 +112,27 @@ def verify_export(archive: Path, checkpoint: Path | None, keys: tuple[str, ...])
 
 
 def _keys(given: str) -> list[VerifierKey]:
-    """The keys of an option: itself one, or the name of a file with one a line."""
+    """The keys of an option: itself one, or the name of a file with some."""
     try:
         path = Path(given)
         is_file = path.is_file()
     except (OSError, ValueError):
         is_file = False
-    lines = _small(path).decode(errors="replace").split() if is_file else [given]
     try:
-        found = [VerifierKey.parse(line) for line in lines]
+        found = [VerifierKey.parse(key) for key in (_listed(_small(path)) if is_file else [given])]
     except NoteError as error:
         raise click.ClickException(f"--public-key {given[:200]}: {error}") from None
     if not found:
         raise click.ClickException(f"There is no key in {given[:200]}.")
     return found
+
+
+def _listed(text: bytes) -> list[str]:
+    """The keys of what the route for them answers; or one a line."""
+    try:
+        return [str(item["key"]) for item in from_json(text)["items"]]
+    except (ValueError, KeyError, TypeError):
+        return text.decode(errors="replace").split()
 
 
 def _small(path: Path) -> bytes:

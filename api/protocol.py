@@ -40,14 +40,15 @@ class InPairs:
             self._transport.writelines((kept, data))
         else:
             self._kept = data
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def close(self) -> None:
         """Send what was kept, and nothing after it."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was kept."""
         kept, self._kept = self._kept, b""
         if kept and not self._transport.is_closing():
             self._transport.write(kept)
@@ -63,6 +64,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to serve a connection."""
         super().connection_made(transport)
         self.transport = InPairs(transport, self.loop)  # type: ignore[assignment]
+
+    def eof_received(self) -> None:
+        """Send what is kept before the connection is closed on our side, too."""
+        self.transport.flush()  # type: ignore[attr-defined]
+        super().eof_received()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; hang up on an endless head."""

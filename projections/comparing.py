@@ -20,12 +20,12 @@ from projections import past_standings
 from projections.expected import KEPT, Kept
 from projections.handlers import Row
 from projections.histories import END, History, Key, Line
-from projections.kept_rows import Rows, leave_as_sent
+from projections.kept_rows import FORMS, UUIDS, Rows, leave_as_sent
 
 # Of what is not folded nothing is read.
 EVENTS = """
 SELECT originator_id, originator_version, topic,
-       CASE WHEN position <= %(to)s THEN state END AS state, position
+       CASE WHEN position <= %(to)s THEN state END AS state, position, recorded_at
   FROM event_store.events
  WHERE originator_id BETWEEN %(first)s AND %(last)s
  ORDER BY originator_id, originator_version
@@ -84,7 +84,7 @@ async def compare(connection: AsyncConnection, range: Range) -> Report:
             (each, Rows(await _cursor(open, connection, f"kept_{number}", each.query, range), each))
             for number, each in enumerate(KEPT)
         ]
-        events = await _cursor(open, connection, "events", EVENTS, range)
+        events = await _cursor(open, connection, "events", EVENTS, range, [UUIDS])
         async for histories, last in _chunks(events, range):
             report.events += sum(history.folded for history in histories)
             folded = [history for history in histories if _folds(history, report)]
@@ -105,10 +105,15 @@ async def compare(connection: AsyncConnection, range: Range) -> Report:
 
 
 async def _cursor(
-    open: AsyncExitStack, connection: AsyncConnection, name: str, query: str, range: Range
+    open: AsyncExitStack,
+    connection: AsyncConnection,
+    name: str,
+    query: str,
+    range: Range,
+    as_sent: Iterable[int] = FORMS,
 ) -> AsyncServerCursor[TupleRow]:
     cursor = await open.enter_async_context(connection.cursor(name, binary=True))
-    leave_as_sent(cursor)
+    leave_as_sent(cursor, as_sent)
     await cursor.execute(query.encode(), range.params())
     return cursor
 

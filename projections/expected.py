@@ -68,7 +68,8 @@ SELECT * FROM {TENANCY}.companies
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """  # noqa: S608
 _VERSIONS = f"""
-SELECT id, version, company_id, position, workspace_id, name, slug, description, icon, color,
+SELECT id, version, company_id, position, topic, event_id, recorded_at, actor_kind, command, reason,
+       request_id, correlation_id, causation_id, workspace_id, name, slug, description, icon, color,
        settings, deleted_at, purged_at, created_by, created_at, updated_by, updated_at
   FROM {HISTORY}.versions
  WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id, version

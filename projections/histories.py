@@ -5,11 +5,12 @@ be there of an aggregate that is gone for ever is nothing, whatever its events w
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from datetime import datetime
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.base import Aggregate, Event, replay, states
+from domain.base import Aggregate, Event, Metadata, replay, states
 from domain.company import Company
 from domain.recorded import decode
 from domain.table_def import TableDef
@@ -35,6 +36,7 @@ class Line(NamedTuple):
     topic: str
     state: bytes | None
     position: int
+    recorded_at: datetime
 
 
 class History:
@@ -74,8 +76,9 @@ class History:
         """
         if self._gone is not None:
             return
-        for line, state in zip(self._known, states(self._events()), strict=False):
-            self._versions.append(version_row(state, line.position))
+        events = list(self._events())
+        for line, event, state in zip(self._known, events, states(events), strict=True):
+            self._versions.append(version_row(state, line.position) | _cause(line, event.metadata))
             self._state = state
 
     def rows(self, kept: Kept, limit: int) -> Iterable[tuple[Key, Row | None]]:
@@ -124,3 +127,18 @@ class History:
 
     def _since(self, topics: Set[str]) -> int | None:
         return next((line.position for line in self._lines if line.topic in topics), None)
+
+
+def _cause(line: Line, metadata: Metadata) -> Row:
+    """What a row of a version says of the event: which it was, by whom and why."""
+    return {
+        "topic": line.topic,
+        "event_id": metadata.event_id,
+        "recorded_at": line.recorded_at,
+        "actor_kind": metadata.actor_kind,
+        "command": metadata.command,
+        "reason": metadata.reason,
+        "request_id": metadata.request_id,
+        "correlation_id": metadata.correlation_id,
+        "causation_id": metadata.causation_id,
+    }

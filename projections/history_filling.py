@@ -43,7 +43,8 @@ WITH rows AS MATERIALIZED (
 INSERT INTO stood SELECT {STOOD} FROM rows WHERE until IS NOT NULL
 """  # noqa: S608
 FETCH = 10_000
-AT_EASE = "SET LOCAL work_mem = '128MB'"
+# All rows of all companies are joined; a follower, who looks up a few, is kept to indexes.
+AT_EASE = ("SET LOCAL work_mem = '128MB'", "SET LOCAL enable_hashjoin = on")
 # The events of each company, how many tables more there are after each, and when what stands since
 # was updated.
 EVENTS = """
@@ -106,7 +107,7 @@ class HistoryFilling:
 
     async def finish(self, connection: AsyncConnection) -> None:
         """Divide what happened into eras, and let each version stand in its own."""
-        await execute(connection, [(AT_EASE, ())])
+        await execute(connection, [(setting, ()) for setting in AT_EASE])
         await _plan(connection)
         await execute(connection, [(ANALYZE, ()), (STAND, ()), (DONE, ())])
 

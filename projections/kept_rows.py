@@ -6,7 +6,7 @@ a value of Python only to tell a difference.
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -30,7 +30,7 @@ from projections.histories import Key
 FETCH = 200  # rows
 MOST_SETTINGS = 5_000  # that are compared once for many rows
 EPOCH, MICROSECOND = datetime(2000, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
-JSONB = types["jsonb"].oid
+UUIDS, JSONB = types["uuid"].oid, types["jsonb"].oid
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,19 @@ def _moment(sent: int) -> Any:
 
 
 FORMS: Mapping[int, Form] = {
-    types["uuid"].oid: Form(ByteaBinaryLoader, lambda sent: UUID(bytes=bytes(sent)), "x.bytes"),
+    UUIDS: Form(ByteaBinaryLoader, lambda sent: UUID(bytes=bytes(sent)), "x.bytes"),
     types["timestamptz"].oid: Form(Int8BinaryLoader, _moment, "(x - EPOCH) // MICROSECOND"),
     JSONB: Form(ByteaBinaryLoader, lambda sent: from_json(sent[1:])),  # after its version
 }
 
 
-def leave_as_sent(cursor: AsyncServerCursor[TupleRow]) -> None:
-    """Let a cursor's rows have ids as bytes, moments as microseconds since 2000, JSON as text."""
-    for oid, form in FORMS.items():
-        cursor.adapters.register_loader(oid, form.loader)
+def leave_as_sent(cursor: AsyncServerCursor[TupleRow], oids: Iterable[int] = FORMS) -> None:
+    """Let a cursor's rows have ids as bytes, moments as microseconds since 2000, JSON as text.
+
+    `oids`: of the types that are left so.
+    """
+    for oid in oids:
+        cursor.adapters.register_loader(oid, FORMS[oid].loader)
 
 
 class Rows:

@@ -95,6 +95,7 @@ async def rebuild(
         await _together(create_indexes(connection, missing), create_indexes(ahead, missing))
         await _analyze(connection, beside)
         await _catch_up(follower, ahead, progress)
+        logger.info("%s: has caught up; takes its place when no VACUUM works there", live)
         while not await _swap(follower, ahead, live):
             await asyncio.sleep(PAUSE)
             await follower.start()
@@ -116,12 +117,12 @@ async def _fill(
     ahead: AsyncConnection,
     filling: Filling,
     progress: Callable[[int], None],
-    indexes: Sequence[bytes],
+    early: Sequence[bytes],
 ) -> None:
     """Reach the head as it is, one aggregate after the other: so each row is written but once.
 
     While the server writes what was made of some, the next ones are folded, in a thread, and those
-    after them read, on a connection of its own. In the end that one creates `indexes`.
+    after them read, on a connection of its own. In the end that one creates the `early` indexes.
     """
     [(head,)] = await (await ahead.execute(HEAD)).fetchall()
 
@@ -147,7 +148,7 @@ async def _fill(
             )
             progress(done)
     await follower.fill([*statements, *filling.rest()])
-    await _together(_finish(follower, filling), create_indexes(ahead, iter(indexes)))
+    await _together(_finish(follower, filling), create_indexes(ahead, iter(early)))
     await follower.filled(head)
 
 
@@ -185,7 +186,7 @@ async def _catch_up(
 
 
 async def _together(*awaited: Awaitable[Any]) -> Sequence[Any]:
-    """What they find, when all are done: also if one fails, the others do not go on."""
+    """What they find; if one fails, also not before all are done: none goes on by itself."""
     answers = await asyncio.gather(*awaited, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):
@@ -217,6 +218,7 @@ async def _swap(follower: Follower, ahead: AsyncConnection, live: str) -> bool:
     try:
         async with connection.transaction():
             await _keep_vacuum_out(connection, live)
+            await _catch_up(follower, ahead, lambda _: None)
             await connection.execute(LOCK_POSITION, (live,))
             await _catch_up(follower, ahead, lambda _: None)
             await connection.execute(BE_BRIEF)
@@ -235,8 +237,9 @@ async def _swap(follower: Follower, ahead: AsyncConnection, live: str) -> bool:
 async def _keep_vacuum_out(connection: AsyncConnection, schema: str) -> None:
     """Let no VACUUM work on the tables of a schema: it would hold us up for as long as it takes.
 
-    What the server has begun by itself gives way when somebody waits for a second or so. Meanwhile
-    nobody else waits: others read and write.
+    What the server has begun by itself gives way when somebody waits for a second or so, unless it
+    must not, or works on what is stored apart from its rows. Meanwhile nobody else waits: others
+    read and write.
     """
     for (table,) in await (await connection.execute(TABLES, (schema,))).fetchall():
         await connection.execute(_statement(KEEP_VACUUM_OUT, schema, table))

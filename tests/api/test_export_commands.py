@@ -1,5 +1,6 @@
 """The commands `export` and `verify`."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -64,11 +65,14 @@ async def test_what_is_exported_is_verified_without_the_service(installed: Insta
     assert [each.name for each in installed.folder.iterdir()] == ["export.zip"]
     key, checkpoint = installed.folder / "key", installed.folder / "checkpoint.txt"
     key.write_text(f"{installed.kept.key}\n")
+    listed = installed.folder / "keys.json"
+    listed.write_text(json.dumps({"items": [{"key": str(installed.kept.key)}]}))
     checkpoint.write_text(installed.kept.saved or "")
     unanchored = await _in_thread(installed.verify)
     assert (unanchored.exit_code, "rests on nothing" in unanchored.stdout) == (2, True)
     for anchor in (
         ("--public-key", key), ("--public-key", installed.kept.key), ("--checkpoint", checkpoint),
+        ("--public-key", listed),
         ("--public-key", key, "--checkpoint", checkpoint),
     ):  # fmt: skip
         sound = await _in_thread(installed.verify, *anchor)

@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner, Result
 
+from api.__main__ import cli
 from domain.table_def import TableDef
 from projections import check as checking
 from projections import comparing as module
@@ -30,6 +33,7 @@ def world(emptied_world: World) -> World:
     return emptied_world
 
 
+NOW = datetime.now(UTC)
 ROW = f"{SCHEMA}.table_defs"
 STRAY = f"""
 INSERT INTO {ROW}
@@ -341,6 +345,22 @@ async def versions(lived: World) -> World:
     return lived
 
 
+async def test_the_command_names_each_difference_and_fails(lived: World) -> None:
+    id = await orders(lived)
+    await lived.owner.execute(f"UPDATE {ROW} SET name = 'x' WHERE id = %s", (id,))
+    environment = {"DYNAMIC_TABLES_DATABASE_URL": lived.database}
+
+    def replay(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["replay", "--check", *arguments], env=environment)
+
+    for arguments in ((), ("--table", str(id))):
+        told = await asyncio.to_thread(replay, *arguments)
+        assert told.exit_code == 1
+        assert told.stderr == f"table {id}, name: the events say 'Orders', found 'x'\n"
+    nothing = await asyncio.to_thread(replay, "--to", "0")
+    assert (nothing.exit_code, nothing.stderr) == (0, "")
+
+
 async def test_each_version_is_compared(versions: World) -> None:
     id, rows = await orders(versions), f"{HISTORY}.versions"
     assert (await check(versions.conninfo)).differences == []
@@ -356,6 +376,25 @@ async def test_each_version_is_compared(versions: World) -> None:
         f"version {id} v3: the events say that it is there, it is missing",
         f"version {id} v4: the events know nothing of it, it is there",
     ]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("topic", "'TableDef.Restored'"), ("event_id", "gen_random_uuid()"),
+        ("recorded_at", "recorded_at + interval '1 microsecond'"), ("actor_kind", "'key'"),
+        ("command", "'other'"), ("reason", "'another'"), ("request_id", "'another'"),
+        ("correlation_id", "'another'"), ("causation_id", "gen_random_uuid()"),
+    ],
+)  # fmt: skip
+async def test_who_caused_a_version_and_why_is_compared(
+    versions: World, column: str, value: str
+) -> None:
+    id, rows = await orders(versions), f"{HISTORY}.versions"
+    change = f"UPDATE {rows} SET {column} = {value} WHERE id = %s AND version = 2"
+    await versions.owner.execute(change, (id,))
+    [difference] = (await check(versions.conninfo)).differences
+    assert difference.startswith(f"version {id} v2, {column}: the events say ")
 
 
 async def test_versions_are_compared_up_to_a_position(versions: World) -> None:
@@ -407,7 +446,7 @@ async def test_whose_last_event_says_that_it_was_erased_is_erased(lived: World) 
     position = await lived.append(gone, 4, "TableDef.Erased", {})
     assert (await check(lived.conninfo)).differences == []
     history = History([*lines(gone, "Created", "Deleted", "Purged"),
-                       Line(gone.bytes, 4, "TableDef.Erased", b"{}", position)])  # fmt: skip
+                       Line(gone.bytes, 4, "TableDef.Erased", b"{}", position, NOW)])  # fmt: skip
     kept = Kept("version of", "", {TableDef: lambda *_: {}}, versions=True)
     assert list(history.rows(kept, position)) == []
     assert len(list(history.rows(kept, position - 1))) == 4  # of which nobody can tell
@@ -415,7 +454,8 @@ async def test_whose_last_event_says_that_it_was_erased_is_erased(lived: World) 
 
 def lines(id: UUID, *topics: str) -> list[Line]:
     """Events that were erased."""
-    return [Line(id.bytes, n, f"TableDef.{topic}", None, n) for n, topic in enumerate(topics, 1)]
+    at = enumerate(topics, 1)
+    return [Line(id.bytes, n, f"TableDef.{topic}", None, n, NOW) for n, topic in at]
 
 
 @dataclass
