@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from typing import Any, TypeVar
 from uuid import UUID
 
+import psycopg
 from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 
@@ -41,6 +42,7 @@ SMALL = 100_000  # events; more are shared out among processes
 RANGE = 25_000  # events
 MOST_RANGES = 64  # each looks through all reservations
 SAMPLES = 16  # for each range
+ATTEMPTS = 3
 INTERVAL = 0.1  # seconds after which a signal is noticed
 Progress = Callable[[int], None]
 T = TypeVar("T")
@@ -75,7 +77,7 @@ async def check(
     async with _frozen(conninfo) as connection:
         # Before the snapshot is taken, so that a rebuild cannot put tables under it that it does
         # not see.
-        await connection.execute(KEEP.encode())
+        await _keep(connection)
         models = [each.read_model for each in KEPT if each.read_model]
         found = await connection.execute(POSITIONS, (models,))
         positions = dict.fromkeys(models, 0) | dict(await found.fetchall())
@@ -93,6 +95,19 @@ async def check(
         for part in await _in_processes(wanted, processes or os.cpu_count() or 1, progress):
             report.add(part)
         return report
+
+
+async def _keep(connection: AsyncConnection) -> None:
+    """Let nobody replace the tables; who does so while their names are looked up is done soon."""
+    for attempt in range(ATTEMPTS):
+        try:
+            async with connection.transaction():
+                await connection.execute(KEEP.encode())
+        except psycopg.errors.InvalidSchemaName:
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return
 
 
 async def _compare(connection: AsyncConnection, range: Range) -> Report:
