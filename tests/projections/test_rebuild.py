@@ -220,6 +220,13 @@ async def long_query(world: World) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
+async def read_and_write(world: World, other: AsyncConnection) -> None:
+    """What people do meanwhile."""
+    await other.execute(f"SELECT count(*) FROM {SCHEMA}.table_defs")
+    await world.create("Orders", world.theirs)
+    await eventually(world.is_current)
+
+
 async def test_it_waits_for_a_long_query_while_others_read_and_write(world: World) -> None:
     await world.create("Orders")
     async with world.projector(), await reader(world.database) as other:
@@ -232,9 +239,7 @@ async def test_it_waits_for_a_long_query_while_others_read_and_write(world: Worl
                 return bool(await world.ask(query))
 
             await eventually(waits)
-            await other.execute(f"SELECT count(*) FROM {SCHEMA}.table_defs")
-            await world.create("Orders", world.theirs)
-            await eventually(world.is_current)
+            await read_and_write(world, other)
             assert not rebuilding.done()
         assert await asyncio.wait_for(rebuilding, 5) == 2
     assert (await check(world.conninfo)).differences == []
@@ -257,9 +262,7 @@ async def test_it_waits_for_a_vacuum_and_nobody_waits_for_it(world: World) -> No
             await eventually(waits)
             await asyncio.sleep(0.3)  # longer than it would hold up others
             assert await waits()
-            await other.execute(f"SELECT count(*) FROM {SCHEMA}.table_defs")
-            await world.create("Orders", world.theirs)
-            await eventually(world.is_current)
+            await read_and_write(world, other)
             assert not rebuilding.done()
         assert await asyncio.wait_for(rebuilding, 5) == 2
     assert (await check(world.conninfo)).differences == []
