@@ -44,7 +44,7 @@ INSERT INTO stood SELECT {STOOD} FROM rows WHERE until IS NOT NULL
 """  # noqa: S608
 FETCH = 10_000
 # All rows of all companies are joined; a follower, who looks up a few, is kept to indexes.
-AT_EASE = ("SET LOCAL work_mem = '128MB'", "SET LOCAL enable_hashjoin = on")
+AT_EASE: Statements = [("SET LOCAL work_mem = '128MB'", ()), ("SET LOCAL enable_hashjoin = on", ())]
 # The events of each company, how many tables more there are after each, and when what stands since
 # was updated.
 EVENTS = """
@@ -107,7 +107,7 @@ class HistoryFilling:
 
     async def finish(self, connection: AsyncConnection) -> None:
         """Divide what happened into eras, and let each version stand in its own."""
-        await execute(connection, [(setting, ()) for setting in AT_EASE])
+        await execute(connection, AT_EASE)
         await _plan(connection)
         await execute(connection, [(ANALYZE, ()), (STAND, ()), (DONE, ())])
 

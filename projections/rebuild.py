@@ -91,7 +91,7 @@ async def rebuild(
         if filling:
             await _fill(follower, ahead, filling, progress, early)
         await _catch_up(follower, ahead, progress)
-        missing = iter(each for each in indexes(projection) if each not in early)
+        missing = (each for each in indexes(projection) if each not in early)
         await _together(create_indexes(connection, missing), create_indexes(ahead, missing))
         await _analyze(connection, beside)
         await _catch_up(follower, ahead, progress)

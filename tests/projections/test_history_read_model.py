@@ -241,7 +241,7 @@ async def test_whatever_there_is_of_a_log_each_version_is_looked_at_once(world: 
         filling = history_filling.HistoryFilling()
         await execute(connection, filling.rest())
         await connection.execute(MANY, prepare=False)
-        await execute(connection, [(setting, ()) for setting in history_filling.AT_EASE])
+        await execute(connection, history_filling.AT_EASE)
         await connection.execute(history_filling.ANALYZE)
         explained = await connection.execute(f"EXPLAIN {history_filling.STAND}", prepare=False)
         plan = "\n".join(line for (line,) in await explained.fetchall())
