@@ -117,7 +117,8 @@ async def terminate_followers(world: World) -> None:
         " AND pid <> ALL(%s) AND application_name = 'dynamic_tables_projector'",
         ([world.projection.info.backend_pid, await leader(world)],),
     )
-    assert terminated == [(True,)] * 2  # who follows, and who listens
+    # Who follows, and who listens; the second may be gone already, because the first is.
+    assert len(terminated) == 2
 
 
 async def test_a_missed_notification_is_made_up_by_the_poll(world: World) -> None:
