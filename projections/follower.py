@@ -47,7 +47,7 @@ SELECT originator_id, position FROM projections.parked WHERE projection = %s ORD
 """
 PARK = """
 INSERT INTO projections.parked (projection, originator_id, position, error)
-VALUES (%s, %s, %s, %s)
+VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 UNPARK = "DELETE FROM projections.parked WHERE projection = %s AND originator_id = ANY(%s)"
 # What waited for long takes as long as it takes; were it given up, it would be tried for ever.
@@ -147,13 +147,18 @@ class Follower:
         Raises:
             As `step`.
         """
-        self.idle = not events
+        erasing = [_recorded(row) for row in rows if self._ends_waiting(row)]
+        erased = [recorded.event.originator_id for recorded in erasing]
+        self.idle = not events and not erasing
         if self.idle:
             await self._advance(last_position(rows))
         else:
             async with self.connection.transaction():
                 await self._advance(last_position(rows))
                 await self.projection.apply(self.connection, events)
+                if erasing:
+                    await self._recover(erased, erasing)
+        self._parked.difference_update(erased)
         self.position = last_position(rows)
 
     async def fill(self, statements: Statements) -> None:
@@ -176,6 +181,11 @@ class Follower:
         originator_id, _, topic, state, *_ = row
         ours = topic.partition(".")[0] in self.projection.nouns
         return ours and state is not None and originator_id not in self._parked
+
+    def _ends_waiting(self, row: Any) -> bool:
+        """Of all that could not be projected of what is erased, nothing is left but that it is."""
+        originator_id, _, topic, *_ = row
+        return originator_id in self._parked and topic.endswith(".Erased")
 
     async def _project_singly(self, rows: Sequence[Any]) -> None:
         for row in rows:
@@ -238,8 +248,7 @@ class Follower:
             async with self.connection.transaction():
                 await self._advance(self.position)
                 await self.connection.execute(NO_HURRY)
-                await self.projection.recover(self.connection, events)
-                await self.connection.execute(UNPARK, (self.schema, ids))
+                await self._recover(ids, events)
         except Exception as error:
             if not _is_poison(error):
                 raise
@@ -247,6 +256,10 @@ class Follower:
             return False
         self._parked.difference_update(ids)
         return True
+
+    async def _recover(self, ids: Sequence[UUID], events: Sequence[Recorded]) -> None:
+        await self.projection.recover(self.connection, events)
+        await self.connection.execute(UNPARK, (self.schema, ids))
 
     async def _advance(self, position: int) -> None:
         """Move the position, before any row: a follower that lost its place writes nothing."""

@@ -358,6 +358,26 @@ async def test_what_was_purged_is_found_among_the_purged_alone(world: World) -> 
         assert "versions_purged" in str(await plan.fetchall())
 
 
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_what_waited_and_is_erased_stands_nowhere(world: World, batch: int) -> None:
+    gone, other = await world.create("Orders"), await world.create("Others")
+    position = await world.append(gone, 2, "TableDef.Renamed", {"name": "a\0b"})
+    for number in range(5):
+        await world.change(other, name=f"Name {number}")
+        follower = await world.project(2)
+    assert await world.parked() == {gone: position}
+    await world.purge(gone, erase=True)
+    await world.change(other, name="Sales")
+    while await follower.step(batch):
+        pass
+    assert await world.parked() == {}
+    versions = "SELECT version, name FROM versions WHERE id = %s ORDER BY version"
+    told = await (await world.projection.execute(versions, (gone,))).fetchall()
+    assert told == [(version, None) for version in range(1, 6)]
+    await assert_exact(world)
+    assert (await check(world.conninfo)).differences == []
+
+
 async def test_what_waited_stands_where_it_stood_when_it_is_projected_at_last(world: World) -> None:
     waiting, gone, other = [await world.create(name) for name in ("Orders", "Old", "Others")]
     await world.change(waiting, name="Sales")

@@ -76,6 +76,22 @@ async def test_after_the_fix_what_waited_is_projected_in_order(
     assert (await check(world.conninfo)).differences == []
 
 
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_what_is_erased_waits_no_longer_and_leaves_nothing(world: World, batch: int) -> None:
+    gone, other = await world.create("Orders"), await world.create("Orders", world.theirs)
+    position = await world.append(gone, 2, RENAMED, {"name": "a\0b"})
+    follower = await world.project(batch)
+    assert await world.parked() == {gone: position}
+    await world.purge(gone, erase=True)
+    await world.change(other, world.theirs, name="Sales")
+    while await follower.step(batch):
+        pass
+    assert await world.parked() == {}
+    assert (await world.shown()).keys() == {other}
+    assert (await world.shown("purged_table_defs")).keys() == {gone}
+    assert (await check(world.conninfo)).differences == []
+
+
 async def test_a_table_that_was_poisoned_from_birth_appears_after_the_fix(world: World) -> None:
     await world.create("Orders", world.theirs)
     id = await world.create("Orders")
