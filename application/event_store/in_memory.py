@@ -90,7 +90,8 @@ class InMemoryEventStore:
 
     def _recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         request_hash, receipt = self._keys.get((company_id, idempotency.key), ("", None))
-        if receipt and request_hash != idempotency.request_hash:
+        is_same = request_hash == idempotency.request_hash
+        if receipt and not is_same and receipt.position not in self._erased:
             raise KeyReused
         return receipt
 

@@ -1,5 +1,6 @@
 """Erasing a table empties every copy of what was recorded of it; all else stays as it was."""
 
+import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -44,7 +45,7 @@ EMPTIED = {
     "event_store.slugs": "when it was purged",
     "history_v2.versions": "when the projection comes to that event",
     "history_v2.standings": "when the projection comes to that event",
-    "projections.parked": "when the history comes to that event",
+    "projections.parked": "when the projection comes to that event",
 }
 NOTHING_OF_EVENTS = {
     "audit_log.exports", "audit_log.heads", "audit_log.keys", "audit_log.progress",
@@ -58,15 +59,33 @@ NOTHING_OF_EVENTS = {
 }  # fmt: skip
 
 
-async def holders(database: str) -> set[str]:
-    """The tables in which the secret can be found, as text or as bytes."""
+# An event that can be read, and not be projected: no text of PostgreSQL holds U+0000.
+PARKED = """
+INSERT INTO event_store.events (
+    position, company_id, originator_id, originator_version, topic, state, salt, event_id,
+    recorded_at)
+SELECT position + 1, company_id, originator_id, originator_version + 1, 'TableDef.Renamed',
+       convert_to(%s, 'UTF8'), sha256('salt'), gen_random_uuid(), recorded_at
+  FROM event_store.events ORDER BY position DESC LIMIT 1
+"""
+
+
+async def salts(database: str) -> list[str]:
+    """What keeps guesses of what was said from being confirmed."""
+    async with await AsyncConnection.connect(database, autocommit=True) as connection:
+        query = "SELECT encode(salt, 'hex') FROM event_store.events WHERE salt IS NOT NULL"
+        return [salt for (salt,) in await (await connection.execute(query)).fetchall()]
+
+
+async def holders(database: str, *said: str) -> set[str]:
+    """The tables in which any of this can be found, as text or as bytes."""
     found = set()
     async with await AsyncConnection.connect(database, autocommit=True) as connection:
         for (place,) in await (await connection.execute(PLACES)).fetchall():
             name = sql.Identifier(*place.split("."))
             rows = await connection.execute(
                 sql.SQL("SELECT count(*) FROM {} AS t WHERE t::text ILIKE ANY (%s)").format(name),
-                ([f"%{SECRET}%", f"%{SECRET.encode().hex()}%"],),
+                ([f"%{each}%" for word in said for each in (word, word.encode().hex())],),
             )
             if (await rows.fetchone() or (0,))[0]:
                 found.add(place)
@@ -118,10 +137,13 @@ async def test_erasing_a_table_empties_every_copy(client: AsyncClient, service: 
     await get(client, "/api/tables", asOfPosition=(await head(client)))
     async with await connect(as_role(service.database, PROJECTOR_ROLE)) as projector:
         await made(service, projector, client, format="csv")
-    assert await holders(service.database) == EMPTIED.keys() - {"projections.parked"}
+    assert await holders(service.database, SECRET) == EMPTIED.keys() - {"projections.parked"}
+    salted = await salts(service.database)
     await erase(client, table)
     history = await everything(client, f"{path(table)}/history")
-    assert await holders(service.database) == set()
+    gone = set(salted) - set(await salts(service.database))
+    assert len(gone) == 2
+    assert await holders(service.database, SECRET, *gone) == set()
     assert [item.get("erased", False) for item in history] == [False, True, True, True, True]
     assert history[0]["sentence"] == "erased all that was recorded of this table"
     assert history[0]["reason"] == "asked by the customer"
@@ -139,11 +161,42 @@ async def test_erasing_a_table_empties_every_copy(client: AsyncClient, service: 
                   "settings": {"own": SECRET}},
             headers={"Idempotency-Key": "once", "Reason": SECRET},
         ),
+        # Nobody can tell any more whether this is the same.
+        await client.post(
+            "/api/tables", json={"name": "Other"}, headers={"Idempotency-Key": "once"}
+        ),
     ):  # fmt: skip
         assert_problem(answer, 410, "table-purged")
     erased = await get(client, "/api/events", tableId=table["id"], limit=100)
     assert [event.get("data", 1) for event in erased] == [None, None, None, None, {}]
     assert (await client.post("/api/tables", json={"name": SECRET})).json()["slug"] == SECRET
+
+
+async def test_erasing_a_table_that_could_not_be_projected_empties_every_copy(
+    client: AsyncClient, service: Service
+) -> None:
+    secret = "pflaumenmus"
+    table = await create(client, name=secret)
+    async with await AsyncConnection.connect(service.database, autocommit=True) as connection:
+        cursor = await connection.execute(
+            "SELECT convert_from(state, 'UTF8') FROM event_store.events WHERE originator_id = %s",
+            (table["id"],),
+        )
+        [(created,)] = await cursor.fetchall()
+        renamed = json.loads(created) | {"data": {"name": f"{secret}\0"}}
+        del renamed["classVersion"]
+        await connection.execute(PARKED, (json.dumps(renamed),))
+    both = {"table_defs_v4.table_defs", "history_v2.versions", "projections.parked"}
+
+    async def parked() -> bool:
+        return both <= await holders(service.database, secret)
+
+    await eventually(parked)
+    await erase(client, table)
+    history = await everything(client, f"{path(table)}/history")
+    assert [item.get("erased", False) for item in history] == [False, True, True, True, True]
+    assert_problem(await client.get(path(table)), 410, "table-purged")
+    assert await holders(service.database, secret) == set()
 
 
 async def test_the_log_of_a_company_that_erased_something_is_verified(

@@ -1,13 +1,14 @@
 """Commands as the use cases would send them to an event store, on real aggregates."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from uuid_utils.compat import uuid7
 
-from application.event_store.store import Append, IdempotencyKey
+from application.event_store.store import Append, IdempotencyKey, Receipt
 from domain.base import Context
 from domain.company import Company
 from domain.table_def import TableDef
@@ -111,6 +112,11 @@ def _company_of(container: Company | Workspace) -> UUID:
 def key(name: str, request: str = "one") -> IdempotencyKey:
     """A client's key for one request."""
     return IdempotencyKey(name, request)
+
+
+def replayed(receipt: Receipt) -> Receipt:
+    """The answer of whoever asks again."""
+    return replace(receipt, replayed=True)
 
 
 def documents() -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import chain, pairwise, product
@@ -21,7 +22,15 @@ from application.event_store.store import Append, EventStore, Receipt
 from domain.base import replay
 from domain.table_def import TableDef
 from tests.conftest import sized
-from tests.contracts.commands import command, creation, erasure, key, new_table, rename
+from tests.contracts.commands import (
+    command,
+    creation,
+    erasure,
+    key,
+    new_table,
+    rename,
+    replayed,
+)
 from tests.contracts.stores import at_once, everything, outcome
 
 pytestmark = pytest.mark.anyio
@@ -170,9 +179,7 @@ class EventStoreContract:
         first = await store.append(creation(company, events=2, idempotency=key("k")))
         await store.append(creation(company))
         again = await store.append(creation(company, events=2, idempotency=key("k")))
-        assert again == Receipt(
-            first.originator_id, first.version, first.position, first.recorded_at, replayed=True
-        )
+        assert again == replayed(first)
         assert len(await everything(store)) == 3
         assert await store.recall(company, key("k")) == again
 
@@ -344,6 +351,29 @@ class EventStoreContract:
             await store.append(Append(company, first.id, 1))
         assert refused.value.actual_version == 5
 
+    async def test_what_an_erased_request_was_cannot_be_told_by_its_key(
+        self, store: EventStore
+    ) -> None:
+        company = uuid4()
+        gone, kept = (new_table(company, events=2) for _ in range(2))
+        first = await store.append(command(gone, idempotency=key("create")))
+        nothing = await store.append(
+            command(gone, position=first.position, idempotency=key("change nothing"))
+        )
+        await store.append(command(kept, idempotency=key("kept")))
+        await store.append(replace(erasure(gone), idempotency=key("erase")))
+        for name, receipt in (("create", first), ("change nothing", nothing)):
+            for request in ("one", "two"):
+                assert await store.recall(company, key(name, request)) == replayed(receipt)
+                again = creation(company, idempotency=key(name, request))
+                assert await store.append(again) == replayed(receipt)
+        for name in ("kept", "erase"):
+            assert await store.recall(company, key(name))
+            with pytest.raises(KeyReused):
+                await store.recall(company, key(name, "two"))
+            with pytest.raises(KeyReused):
+                await store.append(creation(company, idempotency=key(name, "two")))
+
     async def test_positions_have_no_gap_and_time_never_goes_back(self, store: EventStore) -> None:
         async def work(number: int) -> None:
             table = new_table(company, f"t-{number}")
@@ -392,6 +422,19 @@ class TestPostgresEventStore(EventStoreContract):
         assert after[2] == before[2]
         assert [row[2] is None for row in after] == [False, False, True, False, False, True]
 
+    async def test_the_hash_of_a_request_is_salted_as_its_event_is(
+        self, store: PostgresEventStore, owner: Connection[Any]
+    ) -> None:
+        company = uuid4()
+        tables = [new_table(company, events=2) for _ in range(2)]
+        await at_once(store, [command(each, idempotency=key(f"{each.id}")) for each in tables])
+        nothing = command(tables[0], position=2, idempotency=key("nothing"))
+        await at_once(store, [nothing, creation(company)])
+        found = owner.execute(REMEMBERED).fetchall()
+        assert sorted(position for position, *_ in found) == [2, 2, 4]
+        for _, salt, request_hash in found:
+            assert request_hash == sha256(salt + b"one").digest()
+
     async def test_who_listens_is_told_the_last_position_of_each_append(
         self, store: PostgresEventStore, owner: Connection[Any]
     ) -> None:
@@ -405,6 +448,10 @@ class TestPostgresEventStore(EventStoreContract):
 
 
 SAID = "SELECT salt, state, commitment FROM event_store.events ORDER BY position"
+REMEMBERED = """
+SELECT position, salt, request_hash
+  FROM event_store.idempotency_keys JOIN event_store.events USING (position)
+"""
 # As events were stored before there was an audit log.
 UNSALTED = """
 INSERT INTO event_store.events
