@@ -77,6 +77,21 @@ def test_roots_are_those_of_another_implementation(data: list[bytes]) -> None:
     assert merkle.root([merkle.leaf_hash(each) for each in data]) == other.get_root()
 
 
+@given(st.integers(1, 70), st.data())
+def test_inclusion_proofs_are_those_of_another_implementation(
+    size: int, data: st.DataObject
+) -> None:
+    """Which has the same hashes in another order, and the leaf itself among them."""
+    other = InmemoryTree(algorithm="sha256")
+    leaves = [merkle.leaf_hash(b"%d" % number) for number in range(size)]
+    for number in range(size):
+        other.append_entry(b"%d" % number)
+    index = data.draw(st.integers(0, size - 1))
+    theirs = other.prove_inclusion(index + 1, size).serialize()["path"]
+    ours = [leaves[index], *merkle.inclusion_proof(leaves, index)]
+    assert sorted(each.hex() for each in ours) == sorted(theirs)
+
+
 @given(leaves)
 def test_a_frontier_knows_the_root_of_all_that_was_appended(leaves: list[bytes]) -> None:
     frontier = merkle.Frontier()

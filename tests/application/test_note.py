@@ -1,4 +1,4 @@
-"""Signed notes, checkpoints and keys, against the example of Go's sumdb/note."""
+"""Signed notes, checkpoints and keys, against what other implementations have signed."""
 
 from uuid import UUID
 
@@ -19,6 +19,22 @@ NOTE = (
     TEXT + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqd"
     "ngotpRZb6KE6RyyBwJnAM=\n"
 )
+# A note that another library shows, and a head that the log of Go's modules has signed.
+EXAMPLE = (
+    (
+        "This is an example message.\n\n— example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppz"
+        "i2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=\n"
+    ),
+    "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+)
+GO_MODULES = (
+    (
+        "go.sum database tree\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n— sum.gol"
+        "ang.org Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+"
+        "xeMcTOAYQ8=\n"
+    ),
+    "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
+)
 PETER = SignerKey.parse(SIGNER)
 ENOCH = SignerKey.generate("EnochRoot")
 
@@ -29,6 +45,20 @@ def test_keys_and_notes_are_those_of_the_reference_byte_for_byte() -> None:
     assert VerifierKey.parse(VERIFIER) == PETER.verifier
     assert PETER.text() == SIGNER
     assert open_note(NOTE, [PETER.verifier]).text == TEXT
+
+
+@pytest.mark.parametrize(("note", "key"), [EXAMPLE, GO_MODULES])
+def test_what_others_signed_is_verified(note: str, key: str) -> None:
+    signer = VerifierKey.parse(key)
+    assert open_note(note, [signer]).text == note[: note.index("\n\n") + 1]
+    for other in (note.replace("e", "f", 1), note.replace("A", "B", 1)):
+        with pytest.raises(NoteError):
+            open_note(other, [signer])
+
+
+def test_a_published_head_is_a_checkpoint() -> None:
+    note, key = GO_MODULES
+    assert Checkpoint.open(note, [VerifierKey.parse(key)]).size == 20_852_163
 
 
 def test_a_signer_key_does_not_show_its_secret() -> None:
