@@ -3,27 +3,30 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
 
 from api.history_reads import ANY_PLAN
+from api.views import table_view
 from domain.base import replay
 from domain.table_def import TableDef
 from projections import eras, history_filling
 from projections import rebuild as rebuilding
 from projections.base import connect, create, execute
 from projections.check import check
+from projections.folding import fold
 from projections.history import HistoryProjection
 from projections.history_queries import CHANGED, LISTS_AT, OF_TABLE, list_params
 from projections.keyset import Page
 from projections.log_queries import Wanted
 from projections.rebuild import rebuild
-from projections.table_def_queries import Filter
+from projections.table_def_queries import Filter, Sort
 from tests.conftest import sized
 from tests.projections.filling import changed_while_it_fills
 from tests.projections.test_table_defs_read_model import HISTORIES, WORKSPACE, act
@@ -62,6 +65,18 @@ async def world(shared_database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncI
         yield world
 
 
+KEYS: Mapping[str, Callable[[TableDef], Any]] = {
+    "name": lambda table: fold(table.name),
+    "createdAt": lambda table: table.created_on,
+    "updatedAt": lambda table: table.modified_on,
+}
+
+
+def in_order(tables: list[TableDef], sort: Sort) -> list[TableDef]:
+    key = KEYS[sort.removeprefix("-")]
+    return sorted(tables, key=lambda table: (key(table), table.id), reverse=sort.startswith("-"))
+
+
 async def listed(world: World, wanted: Filter, position: int) -> list[Any]:
     params = list_params(wanted, position, None, 200)
     pages = [
@@ -85,13 +100,11 @@ async def folded(world: World, company: UUID, position: int) -> list[TableDef]:
 async def assert_exact(world: World) -> None:
     for position in range(await world.head() + 1):
         for company in (world.ours, world.theirs):
-            wanted = Filter(company, state="all", sort="updatedAt")
-            shown = await listed(world, wanted, position)
             expected = await folded(world, company, position)
-            expected.sort(key=lambda table: (table.modified_on, table.id))
-            assert [
-                (item["id"], item["version"], item["name"], item["settings"]) for item in shown
-            ] == [(str(t.id), t.version, t.name, t.settings) for t in expected], position
+            for sort in get_args(Sort):
+                shown = await listed(world, Filter(company, state="all", sort=sort), position)
+                views = [table_view(table) for table in in_order(expected, sort)]
+                assert shown == from_json(to_json(views)), (position, sort)
     assert await world.ask(WRONG_PARTS) == []
 
 
