@@ -48,7 +48,7 @@ def _said(topic: str, state: bytes | None) -> tuple[str, dict[str, Any], str]:
     try:
         said = upcast(topic, from_json(state))
         return _text(said["occurredAt"]), dict(said["metadata"]), to_json(said["data"]).decode()
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return "", {}, state.decode(errors="replace")
 
 

@@ -7,10 +7,11 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from httpx import AsyncClient
@@ -24,6 +25,7 @@ from application.audit_log.anchoring import Trusted
 from application.audit_log.exporter import Exporter
 from application.audit_log.exports import CHUNK
 from application.audit_log.log import AuditLog
+from application.audit_log.spreadsheet import csv_lines
 from application.audit_log.verify import SOUND, verify
 from application.event_store.session import connect
 from tests.api.conftest import Service
@@ -164,6 +166,13 @@ async def test_a_spreadsheet_says_who_did_what_and_holds_no_formula(
     assert '"name":"=1+1, \\"quoted\\""' in row["data"]
     cells = [cell for each in rows for cell in each.values()]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+@pytest.mark.parametrize("state", [b"5", b"[]", b'"x"', b"{}", b'{"occurredAt": 1}', b"\xff", b""])
+def test_a_spreadsheet_shows_what_nobody_can_read_as_it_is(state: bytes) -> None:
+    row = [None, 7, uuid4(), 1, "TableDef.Created", None, datetime.now(UTC), None, state, None]
+    [cells] = csv.reader(io.StringIO(csv_lines([row]).decode()))
+    assert (cells[0], cells[-1]) == ("7", state.decode(errors="replace"))
 
 
 async def _large(service: Service, sql: AsyncConnection, client: AsyncClient) -> tuple[str, bytes]:

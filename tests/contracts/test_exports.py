@@ -3,6 +3,8 @@
 import asyncio
 import csv
 import io
+import tracemalloc
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from random import Random
@@ -16,7 +18,7 @@ from api.roles import API_ROLE, as_role
 from application.audit_log import exporter as exporting
 from application.audit_log import exports, keys, signing
 from application.audit_log.building import build
-from application.audit_log.export import spreadsheet
+from application.audit_log.export import archive, spreadsheet
 from application.audit_log.exporter import Exporter
 from application.audit_log.keys import load
 from application.audit_log.rebuilding import rebuild
@@ -55,6 +57,33 @@ async def test_a_clean_export_is_always_sound(any_database: str, tmp_path: Path)
                 assert (report.status, report.problems) == (SOUND, [])
                 told = Parts.of(path.read_bytes()).lines
                 assert told == [e for e in whole if first <= int(e["position"]) <= last]
+
+
+async def test_memory_does_not_grow_with_the_log(database: str, tmp_path: Path) -> None:
+    path, peaks = tmp_path / "export", list[list[int]]()
+    async with logged(database) as log, await connect(as_role(database, API_ROLE)) as connection:
+        del log.companies[1:]
+        wanted = Wanted(log.companies[0])
+        for events in (3_000, 6_000):
+            await happen(log, Random(events), events)
+            await log.keep()
+            made = (spreadsheet(connection, wanted), archive(connection, wanted, edition()))
+            peaks.append([await most_memory(pieces, path) for pieces in made])
+    for few, three_times_as_many in zip(*peaks, strict=True):
+        assert three_times_as_many < 1.2 * few < 6_000_000
+
+
+async def most_memory(pieces: AsyncGenerator[bytes], path: Path) -> int:
+    """The most bytes that Python has at once while it writes these."""
+    tracemalloc.start()
+    try:
+        with path.open("wb") as file:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    file.write(piece)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 async def test_events_that_no_head_covers_yet_are_not_exported(
