@@ -462,3 +462,17 @@ def test_every_type_of_event_has_a_sentence() -> None:
     }  # fmt: skip
     for topic in event_classes():
         assert sentence(topic, state, state), topic
+
+
+async def test_of_a_purged_table_versions_are_compared_and_its_end_has_none(
+    client: AsyncClient,
+) -> None:
+    table = await create(client, name="Orders")
+    await change(client, table, name="Sales")
+    await client.delete(path(table))
+    await client.post(f"{path(table)}/purge")
+    address = f"{path(table)}/diff"
+    diff = await get(client, address, **{"from": 1, "to": 2})
+    assert diff["changes"] == [{"pointer": "/name", "before": "Orders", "after": "Sales"}]
+    for point in ({"from": 1, "to": 4}, {"from": 4, "to": 1}, {"from": 1}):
+        assert_problem(await client.get(address, params=point), 410, "table-purged")
