@@ -352,6 +352,10 @@ async def test_readers_and_writers_notice_nothing(world: World) -> None:
         for number in range(10):
             watch.known.append(await world.create(f"Table {number}", company))
     other.known, other.stop = watch.known, watch.stop
+
+    async def enough_was_seen() -> bool:
+        return min(len(watch.seen), len(other.seen)) > 50
+
     async with world.projector():
         await eventually(world.is_current)
         async with asyncio.TaskGroup() as tasks:
@@ -360,11 +364,11 @@ async def test_readers_and_writers_notice_nothing(world: World) -> None:
             tasks.create_task(read_one_by_one(world, world.ours, watch))
             tasks.create_task(read_lists(world, world.theirs, other))
             reached = [await rebuild(world.conninfo, PROJECTION) for _ in range(8)]
+            await eventually(enough_was_seen)
             watch.stop.set()
         await eventually(world.is_current)
     assert reached == sorted(reached)
     for company, watched in ((world.ours, watch), (world.theirs, other)):
-        assert len(watched.seen) > 50
         await assert_exact(world, company, watched)
     assert (await check(world.conninfo)).differences == []
 
