@@ -154,8 +154,7 @@ SELECT key_id FROM used WHERE code_hash = hash AND expires_at >= now()
 $$;
 
 -- Remembers the idempotency key of a command without events in the caller's transaction, and tells
--- who it made; or what the same request made before. A second one waits for the first. Of another
--- request the hash is not told.
+-- who it made; or what the same request made before. A second one waits for the first.
 CREATE OR REPLACE FUNCTION access.remember(
     company uuid, idempotency_key text, hash text, made uuid
 ) RETURNS TABLE (request_hash text, made_id uuid)
@@ -169,11 +168,10 @@ BEGIN
     END IF;
     INSERT INTO event_store.idempotency_keys (
         company_id, key, request_hash, originator_id, version, position, recorded_at)
-    VALUES (company, idempotency_key, event_store.salted(hash, NULL), made, 0, 0,
-            clock_timestamp())
+    VALUES (company, idempotency_key, hash, made, 0, 0, clock_timestamp())
     ON CONFLICT DO NOTHING;
     RETURN QUERY
-    SELECT CASE WHEN k.request_hash = event_store.salted(hash, NULL) THEN hash END, k.originator_id
+    SELECT k.request_hash, k.originator_id
       FROM event_store.idempotency_keys k
      WHERE k.company_id = company AND k.key = idempotency_key;
 END

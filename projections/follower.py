@@ -47,7 +47,8 @@ SELECT originator_id, position FROM projections.parked WHERE projection = %s ORD
 """
 PARK = """
 INSERT INTO projections.parked (projection, originator_id, position, error)
-VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+VALUES (%s, %s, %s, %s)
+    ON CONFLICT (projection, originator_id) DO UPDATE SET error = excluded.error
 """
 UNPARK = "DELETE FROM projections.parked WHERE projection = %s AND originator_id = ANY(%s)"
 # What waited for long takes as long as it takes; were it given up, it would be tried for ever.
@@ -247,7 +248,6 @@ class Follower:
         try:
             async with self.connection.transaction():
                 await self._advance(self.position)
-                await self.connection.execute(NO_HURRY)
                 await self._recover(ids, events)
         except Exception as error:
             if not _is_poison(error):
@@ -258,6 +258,7 @@ class Follower:
         return True
 
     async def _recover(self, ids: Sequence[UUID], events: Sequence[Recorded]) -> None:
+        await self.connection.execute(NO_HURRY)
         await self.projection.recover(self.connection, events)
         await self.connection.execute(UNPARK, (self.schema, ids))
 

@@ -59,8 +59,9 @@ async def stand_again(connection: AsyncConnection, versions: Sequence[Row]) -> N
                 after = [era for era in present.of(row["id"]) if era > present.era]
                 kept += [stood | {"era": era, "ended_in": PARTS} for era in after]
     await connection.execute(STAND_NO_MORE, (list({row["id"] for row in versions}),))
-    await connection.execute(ADD, (to_json(kept).decode(),))
-    await connection.execute(LATEST, (list(presents),))
+    if kept:
+        await connection.execute(ADD, (to_json(kept).decode(),))
+        await connection.execute(LATEST, (list(presents),))
     await save(connection, presents)
 
 

@@ -47,10 +47,10 @@ CREATE TABLE IF NOT EXISTS event_store.memberships (
 CREATE TABLE IF NOT EXISTS event_store.idempotency_keys (
     company_id    uuid        NOT NULL,
     key           text        NOT NULL,
-    request_hash  bytea       NOT NULL,  -- salted as the event at that position is
+    request_hash  text        NOT NULL,  -- empty once what came of the request is erased
     originator_id uuid        NOT NULL,
     version       integer     NOT NULL,
-    position      bigint      NOT NULL,  -- 0 = that of no event
+    position      bigint      NOT NULL,
     recorded_at   timestamptz NOT NULL,
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (company_id, key)
 );
@@ -138,6 +138,10 @@ BEGIN
     IF to_regclass('event_store.idempotency_keys_by_age') IS NULL THEN
         CREATE INDEX idempotency_keys_by_age ON event_store.idempotency_keys (recorded_at);
     END IF;
+    IF to_regclass('event_store.idempotency_keys_by_originator') IS NULL THEN
+        CREATE INDEX idempotency_keys_by_originator
+            ON event_store.idempotency_keys (originator_id);
+    END IF;
     -- As if there were many companies of much the same size: with few, the planner would look for the
     -- events of a small one among those of all.
     IF NOT EXISTS (SELECT FROM pg_attribute
@@ -158,12 +162,6 @@ BEGIN
     END IF;
 END
 $$;
-
--- What is kept of a request's hash: once the event that came of the request is erased, and its salt
--- with it, nobody can find out by guesses what was asked.
-CREATE OR REPLACE FUNCTION event_store.salted(request_hash text, salt bytea) RETURNS bytea
-LANGUAGE sql STABLE
-RETURN (sha256(coalesce(salt, '') || convert_to(request_hash, 'UTF8')));
 
 -- Appends a batch of commands in one transaction and answers for each apart. An event that erases what
 -- was before it does so here; other copies are emptied by triggers on it, in the same transaction.
@@ -207,8 +205,7 @@ BEGIN
     WITH verdict AS MATERIALIZED (
         SELECT c.*,
                CASE
-                   WHEN k.request_hash = event_store.salted(c.request_hash, kept.salt)
-                        OR kept.commitment IS NOT NULL THEN 'replayed'
+                   WHEN k.request_hash IN (c.request_hash, '') THEN 'replayed'
                    WHEN k.request_hash IS NOT NULL THEN 'key-reused'
                    WHEN coalesce(v.version, 0) <> c.expected_version
                         OR v.company_id <> c.company_id
@@ -227,8 +224,6 @@ BEGIN
                    opens boolean, key text, request_hash text, dry_run boolean)
           LEFT JOIN event_store.idempotency_keys k
             ON k.company_id = c.company_id AND k.key = c.key
-          LEFT JOIN event_store.events kept
-            ON kept.position = k.position
           LEFT JOIN event_store.slugs s
             ON s.company_id = c.company_id AND s.slug = c.claim
           LEFT JOIN event_store.containers w
@@ -299,12 +294,9 @@ BEGIN
     remembered AS (
         INSERT INTO event_store.idempotency_keys (
                    company_id, key, request_hash, originator_id, version, position, recorded_at)
-        SELECT r.company_id, r.key,
-               event_store.salted(r.request_hash, coalesce(decode(a.salt, 'hex'), e.salt)),
-               r.originator_id, r.new_version, r.new_position, moment
+        SELECT r.company_id, r.key, r.request_hash, r.originator_id, r.new_version,
+               r.new_position, moment
           FROM result r
-          LEFT JOIN accepted a ON a.position = r.new_position
-          LEFT JOIN event_store.events e ON e.position = r.new_position
          WHERE r.outcome = 'accepted' AND NOT r.dry_run AND r.key IS NOT NULL
     )
     SELECT r.command, r.outcome,
@@ -326,6 +318,11 @@ BEGIN
          WHERE erased.position > head AND erased.topic LIKE '%.Erased'
            AND e.originator_id = erased.originator_id
            AND e.originator_version < erased.originator_version AND e.state IS NOT NULL;
+        UPDATE event_store.idempotency_keys k
+           SET request_hash = ''
+          FROM event_store.events erased
+         WHERE erased.position > head AND erased.topic LIKE '%.Erased'
+           AND k.originator_id = erased.originator_id AND k.position < erased.position;
     END IF;
 
     SELECT e.position INTO last FROM event_store.events e ORDER BY e.position DESC LIMIT 1;
@@ -364,10 +361,10 @@ BEGIN
     SELECT c.command, k.originator_id, k.version, k.position, k.recorded_at
       FROM jsonb_to_recordset(commands) AS c(
                command integer, company_id uuid, key text, request_hash text, event_id uuid)
-      JOIN event_store.idempotency_keys k ON k.company_id = c.company_id AND k.key = c.key
-      LEFT JOIN event_store.events kept ON kept.position = k.position
-     WHERE c.event_id IS NULL
-       AND k.request_hash = event_store.salted(c.request_hash, kept.salt);
+      JOIN event_store.idempotency_keys k
+        ON k.company_id = c.company_id AND k.key = c.key
+       AND k.request_hash IN (c.request_hash, '')
+     WHERE c.event_id IS NULL;
 END
 $$;
 
@@ -451,8 +448,6 @@ GRANT DELETE ON event_store.idempotency_keys TO dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.append(jsonb, jsonb), event_store.resolve(jsonb, integer)
    TO dynamic_tables_api, dynamic_tables_projector;
 GRANT EXECUTE ON FUNCTION event_store.head() TO dynamic_tables_api, dynamic_tables_projector;
-GRANT EXECUTE ON FUNCTION event_store.salted(text, bytea)
-   TO dynamic_tables_api, dynamic_tables_admin;
 GRANT EXECUTE ON FUNCTION event_store.position_before(timestamptz),
                           event_store.is_over(timestamptz) TO dynamic_tables_api;
 GRANT EXECUTE ON FUNCTION event_store.isolate(regclass, name) TO dynamic_tables_projector;
@@ -475,25 +470,5 @@ BEGIN
         EXECUTE format('ALTER %s OWNER TO dynamic_tables_admin', ours);
     END LOOP;
     REVOKE CREATE ON SCHEMA event_store FROM dynamic_tables_admin;
-END
-$$;
-
--- What earlier releases remembered of requests had no salt.
-DO $$
-BEGIN
-    IF (SELECT atttypid = 'text'::regtype FROM pg_attribute
-         WHERE attrelid = 'event_store.idempotency_keys'::regclass AND attname = 'request_hash') THEN
-        ALTER TABLE event_store.idempotency_keys
-            ALTER COLUMN request_hash TYPE bytea USING convert_to(request_hash, 'UTF8');
-        SET LOCAL ROLE dynamic_tables_admin;
-        UPDATE event_store.idempotency_keys k
-           SET request_hash = CASE
-                   WHEN kept.commitment IS NOT NULL THEN ''
-                   ELSE event_store.salted(convert_from(k.request_hash, 'UTF8'), kept.salt) END
-          FROM event_store.idempotency_keys old
-          LEFT JOIN event_store.events kept ON kept.position = old.position
-         WHERE k.company_id = old.company_id AND k.key = old.key;
-        RESET ROLE;
-    END IF;
 END
 $$;

@@ -80,8 +80,8 @@ class EventStore(Protocol):
     async def recall(self, company_id: UUID, idempotency: IdempotencyKey) -> Receipt | None:
         """What the same request got before.
 
-        Whatever is asked by the key of a request of which the event is erased counts as the same:
-        nobody can tell any more.
+        Whatever is asked by the key of a request about something that was erased since counts as
+        the same: nobody can tell any more.
 
         Raises:
             KeyReused: the key belongs to another request.

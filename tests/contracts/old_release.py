@@ -43,6 +43,7 @@ BEGIN
     END LOOP;
 END
 $$;
+DROP INDEX event_store.idempotency_keys_by_originator;
 DROP TABLE event_store.containers, event_store.memberships, event_store.adopted;
 ALTER TABLE event_store.events DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE event_store.slugs DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY;

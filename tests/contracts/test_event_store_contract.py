@@ -422,18 +422,19 @@ class TestPostgresEventStore(EventStoreContract):
         assert after[2] == before[2]
         assert [row[2] is None for row in after] == [False, False, True, False, False, True]
 
-    async def test_the_hash_of_a_request_is_salted_as_its_event_is(
+    async def test_the_hash_of_what_was_asked_goes_with_what_is_erased(
         self, store: PostgresEventStore, owner: Connection[Any]
     ) -> None:
         company = uuid4()
-        tables = [new_table(company, events=2) for _ in range(2)]
-        await at_once(store, [command(each, idempotency=key(f"{each.id}")) for each in tables])
-        nothing = command(tables[0], position=2, idempotency=key("nothing"))
-        await at_once(store, [nothing, creation(company)])
-        found = owner.execute(REMEMBERED).fetchall()
-        assert sorted(position for position, *_ in found) == [2, 2, 4]
-        for _, salt, request_hash in found:
-            assert request_hash == sha256(salt + b"one").digest()
+        gone, kept = (new_table(company, events=2) for _ in range(2))
+        await at_once(
+            store, [command(each, idempotency=key(f"{each.id}")) for each in (gone, kept)]
+        )
+        position = (await store.load(company, gone.id))[-1].position
+        await store.append(command(gone, position=position, idempotency=key("nothing")))
+        await store.append(replace(erasure(gone), idempotency=key("erase")))
+        found = dict(owner.execute("SELECT key, request_hash FROM event_store.idempotency_keys"))
+        assert found == {f"{gone.id}": "", f"{kept.id}": "one", "nothing": "", "erase": "one"}
 
     async def test_who_listens_is_told_the_last_position_of_each_append(
         self, store: PostgresEventStore, owner: Connection[Any]
@@ -448,10 +449,6 @@ class TestPostgresEventStore(EventStoreContract):
 
 
 SAID = "SELECT salt, state, commitment FROM event_store.events ORDER BY position"
-REMEMBERED = """
-SELECT position, salt, request_hash
-  FROM event_store.idempotency_keys JOIN event_store.events USING (position)
-"""
 # As events were stored before there was an audit log.
 UNSALTED = """
 INSERT INTO event_store.events

@@ -187,12 +187,12 @@ def test_a_role_has_the_rights_it_needs_and_no_other(
 @pytest.mark.parametrize(
     ("role", "functions"),
     [
-        (API_ROLE, DEFINERS | {"salted"}),
+        (API_ROLE, DEFINERS),
         (
             PROJECTOR_ROLE,
             APPENDING | {"isolate", "head"},
         ),  # commands, read models
-        (ADMIN_ROLE, DEFINERS | {"salted"}),
+        (ADMIN_ROLE, DEFINERS),
         ("pg_monitor", set()),  # as anybody else
     ],
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,16 +16,7 @@ from api.migrations import migrate
 from api.roles import ADMIN_ROLE, API_ROLE, PROJECTOR_ROLE, as_role
 from application.event_store.postgres import PostgresEventStore
 from tests.conftest import eventually
-from tests.contracts.commands import (
-    command,
-    creation,
-    erasure,
-    key,
-    new_company,
-    new_table,
-    replayed,
-    standing,
-)
+from tests.contracts.commands import creation, new_company, standing
 from tests.contracts.starters import CATALOGUE, catalogue, start_at_once
 from tests.contracts.stores import connected
 
@@ -108,47 +98,6 @@ def kept_secrets(url: str) -> list[Any]:
         secrets = connection.execute("SELECT name, value FROM access.secrets").fetchall()
         signers = "SELECT name, key_id, private_key, retired_at FROM audit_log.keys"
         return [*secrets, *connection.execute(signers).fetchall()]
-
-
-# As the release before kept what was asked by a key.
-UNSALTED = """
-ALTER TABLE event_store.idempotency_keys
-    ALTER COLUMN request_hash TYPE text USING CASE key WHEN 'other' THEN 'two' ELSE 'one' END
-"""
-
-
-async def test_requests_that_were_remembered_without_a_salt_get_one(any_database: str) -> None:
-    store, company = PostgresEventStore(as_role(any_database, API_ROLE)), uuid4()
-    kept, gone = new_table(company), new_table(company, events=2)
-    receipts = {
-        "kept": await store.append(command(kept, idempotency=key("kept"))),
-        "gone": await store.append(command(gone, idempotency=key("gone"))),
-    }
-    await store.append(erasure(gone))
-    receipts["other"] = await store.append(creation(company, idempotency=key("other", "two")))
-    before = catalogue(any_database)
-    with connected(any_database) as owner:
-        owner.execute(
-            "INSERT INTO event_store.idempotency_keys"
-            " SELECT company_id, 'no event', '', %s, 0, 0, recorded_at"
-            "   FROM event_store.idempotency_keys WHERE key = 'kept'",
-            (kept.id,),
-        )
-        owner.execute(UNSALTED)
-        await migrate(any_database, any_database)
-        found = dict(owner.execute("SELECT key, request_hash FROM event_store.idempotency_keys"))
-        salts = dict(owner.execute("SELECT position, salt FROM event_store.events"))
-    assert catalogue(any_database) == before
-    assert found == {
-        "kept": sha256(salts[1] + b"one").digest(),
-        "gone": b"",
-        "other": sha256(salts[receipts["other"].position] + b"two").digest(),
-        "no event": sha256(b"one").digest(),
-    }
-    for name, request in (("kept", "one"), ("gone", "one"), ("gone", "two"), ("other", "two")):
-        answer = await store.recall(company, key(name, request))
-        assert answer == replayed(receipts[name])
-    await store.close()
 
 
 EXCESS = [

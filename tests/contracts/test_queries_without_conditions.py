@@ -73,7 +73,7 @@ QUERIES = {
     "LOAD": Query(postgres.LOAD, lambda t: {"ids": [t.table], "company_ids": [t.id]}),
     "RECALL": Query(
         postgres.RECALL,
-        lambda _: {"key": REQUEST, "request_hash": ""},
+        lambda _: {"key": REQUEST},
         lambda t, rows: any(row[1] == t.table for row in rows),
     ),
     "FREE_SLUG": Query(
