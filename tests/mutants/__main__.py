@@ -20,7 +20,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.report import ENOUGH, Part, written
 from tests.mutants.running import Copy, copied, notices, preload, run
 
-USE_CASES = ("table_defs", "workspaces", "companies", "containers", "reverting")
+USE_CASES = ("table_defs", "workspaces", "companies", "containers", "reverting", "known")
 RULES = [
     *sorted(map(str, Path("tests/domain").glob("test_*.py"))),
     *(f"tests/application/test_{name}.py" for name in USE_CASES),
