@@ -1,6 +1,7 @@
 """What an event store promises, whichever database is behind it: memory, Postgres 18 or 15."""
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -435,6 +436,19 @@ class TestPostgresEventStore(EventStoreContract):
         await store.append(replace(erasure(gone), idempotency=key("erase")))
         found = dict(owner.execute("SELECT key, request_hash FROM event_store.idempotency_keys"))
         assert found == {f"{gone.id}": "", f"{kept.id}": "one", "nothing": "", "erase": "one"}
+
+    async def test_what_became_of_a_command_is_found_though_its_table_is_erased_since(
+        self, store: PostgresEventStore, owner: Connection[Any]
+    ) -> None:
+        gone = new_table(uuid4())
+        created = await store.append(command(gone))
+        nothing = command(gone, position=created.position, idempotency=key("nothing"))
+        await store.append(nothing)
+        await store.append(erasure(gone))
+        lost = {"command": 0, "company_id": str(gone.company_id), "key": "nothing"}
+        document = json.dumps([lost | {"request_hash": "one"}])
+        [found] = owner.execute("SELECT * FROM event_store.resolve(%s, 0)", (document,)).fetchall()
+        assert found[:4] == (0, gone.id, created.version, created.position)
 
     async def test_who_listens_is_told_the_last_position_of_each_append(
         self, store: PostgresEventStore, owner: Connection[Any]
