@@ -113,7 +113,7 @@ class EventStoreContract:
         position = (await store.append(command(table))).position
         event = rename(table).collect()[0]
         before = await everything(store)
-        for other in (position - 1, position + 1):
+        for other in (1, position - 1, position + 1):
             wanted = Append(table.company_id, table.id, 2, [event], position=other)
             with pytest.raises(VersionConflict) as refused:
                 await store.append(wanted)
