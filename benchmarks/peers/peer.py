@@ -204,11 +204,12 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def ask(url: str, body: object, headers: Mapping[str, str] | None = None) -> Any:
-    """POST JSON, and read the answer's."""
+def ask(url: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
+    """POST JSON, or GET without; the answer's."""
     request = urllib.request.Request(
-        url, json.dumps(body).encode(), {"Content-Type": "application/json"} | dict(headers or {})
-    )
+        url, None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json"} | dict(headers or {}),
+    )  # fmt: skip
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)

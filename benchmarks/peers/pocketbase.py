@@ -1,4 +1,4 @@
-"""PocketBase: one program with SQLite inside, which does not flush each commit to the disk."""
+"""PocketBase, one program with SQLite inside: as it comes, and told to flush each commit."""
 
 import platform
 from collections.abc import Sequence
@@ -11,6 +11,23 @@ FIELDS = {
     "name": "text", "slug": "text", "description": "text", "icon": "text", "color": "text",
     "settings": "json",
 }  # fmt: skip
+# A setting of a connection of SQLite, here of the only one that writes. It is closed when nobody
+# needed it for three minutes, hence the job.
+FLUSHING = """
+onBootstrap((e) => {
+  e.next();
+  e.app.nonconcurrentDB().newQuery("PRAGMA synchronous = FULL").execute();
+});
+cronAdd("flush", "* * * * *", () => {
+  $app.nonconcurrentDB().newQuery("PRAGMA synchronous = FULL").execute();
+});
+routerAdd("GET", "/synchronous", (e) => {
+  const found = new DynamicModel({ synchronous: 0 });
+  $app.nonconcurrentDB().newQuery("PRAGMA synchronous").one(found);
+  return e.json(200, found);
+});
+"""
+FULL = 2  # as SQLite numbers them
 
 
 class PocketBase(Peer):
@@ -48,3 +65,23 @@ class PocketBase(Peer):
             "patch": Shape("PATCH", f"{records}/<id>", f"{{{CHANGED}}}"),
             "delete": Shape("DELETE", f"{records}/<id>"),
         })  # fmt: skip
+
+
+class FlushingPocketBase(PocketBase):
+    """The same, which keeps what it answered, as everybody else does."""
+
+    name = "FlushingPocketBase"
+    flushes = True
+
+    def set_up(self, place: Place) -> Sequence[str]:
+        """A hook beside its data, where it looks for them."""
+        hooks = place.folder / "pb_hooks"
+        hooks.mkdir()
+        (hooks / "flush.pb.js").write_text(FLUSHING)
+        return super().set_up(place)
+
+    def prepare(self, address: str) -> Access:
+        """As it comes, once its setting is seen to hold."""
+        if (found := ask(f"{address}/synchronous"))["synchronous"] != FULL:
+            raise ValueError(f"it does not flush: {found}")
+        return super().prepare(address)

@@ -48,15 +48,23 @@ def rates(rows: Sequence[Row], ours: Contender, peers: Sequence[Contender]) -> s
     """Requests per second, as Markdown."""
     heads = [f"{c.name}{'' if c.flushes else ' (does not flush)'}" for c in (ours, *peers)]
     lines = [
-        ["", "connections", *heads, "ours ÷ best peer", "runs differ by", "target holds"],
-        ["---", *["---:"] * (len(heads) + 3), "---"],
+        [
+            "",
+            "connections",
+            *heads,
+            "ours ÷ best peer",
+            "ours ÷ best that flushes",
+            "runs differ by",
+            "target holds",
+        ],
+        ["---", *["---:"] * (len(heads) + 4), "---"],
     ]
     for row in rows:
-        best, rate = row.best(peers), row.median(ours)
-        ratio = f"{rate / best:.2f}" if rate and best else "—"
+        flushing = [peer for peer in peers if peer.flushes]
+        ratios = [_ratio(row.median(ours), row.best(group)) for group in (peers, flushing)]
         cells = [_rate(row.median(c)) for c in (ours, *peers)]
         spread, verdict = f"{row.spread():.0%}", row.verdict(ours, peers)
-        lines.append([row.operation, str(row.connections), *cells, ratio, spread, verdict])
+        lines.append([row.operation, str(row.connections), *cells, *ratios, spread, verdict])
     return _table(lines)
 
 
@@ -74,6 +82,10 @@ def footprints(contenders: Sequence[Contender], loaded: dict[str, float]) -> str
 
 def _rate(rate: float | None) -> str:
     return "errors" if rate is None else f"{rate:,.0f}"
+
+
+def _ratio(rate: float | None, best: float | None) -> str:
+    return f"{rate / best:.2f}" if rate and best else "—"
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
