@@ -32,6 +32,9 @@ from tests.contracts.tenants import rows_of
 
 MANY, LIMIT = 400, 10
 PARAMETER = re.compile(r"%\((\w+)\)s")
+PLANNED = """
+SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%AS scoped%'
+"""
 FILL = """
 INSERT INTO {table} SELECT * FROM jsonb_populate_recordset(NULL::{table}, %s)
 """
@@ -179,3 +182,16 @@ def test_what_is_asked_for_by_id_is_found_by_id_and_not_by_company(
             plan = explain(connection, query, params)
             used = {part["Index Name"] for part in parts(plan) if "Index Name" in part}
             assert used - {"positions_pkey"} == {index}
+
+
+@pytest.mark.parametrize("query", [BY_ID, LOAD])
+def test_what_is_asked_for_by_id_is_planned_once_for_a_connection(
+    filled: Filled, query: str
+) -> None:
+    """Planning takes as long as looking, and a new array would be a reason to plan anew."""
+    ids = {"ids": [uuid4()], "company_ids": [filled.ours], "companies": companies(filled.ours)}
+    with prepared(as_role(filled.url, API_ROLE, LOOKUP_PLANS)) as connection:
+        for _ in range(10):
+            connection.execute(query.encode(), ids)
+        planned = connection.execute(PLANNED, prepare=False).fetchall()
+    assert planned == [(10, 0)]
