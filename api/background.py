@@ -19,10 +19,8 @@ from projections.base import Projection
 SENDING = 8  # database connections of whoever sends webhooks
 # What is asked for by id is looked up by id, and a page is a walk along an index from a key on,
 # whatever the planner believed of a table's size when it first saw it, and goes on believing.
-LOOKUP_PLANS = (
-    "-c enable_bitmapscan=off -c enable_seqscan=off -c plan_cache_mode=force_generic_plan"
-)
-KEYSET_PLANS = f"{LOOKUP_PLANS} -c enable_sort=off"
+LOOKUP_PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
+KEYSET_PLANS = f"{LOOKUP_PLANS} -c enable_sort=off -c plan_cache_mode=force_generic_plan"
 
 
 def followers(conninfo: str) -> tuple[Projection, ...]:

@@ -39,6 +39,8 @@ from projections.tenancy_queries import SCHEMA as TENANCY
 FAILURES_AT_ONCE = 30  # credentials that an address may get wrong in a row
 SENDING = 8  # database connections of whoever sends webhooks
 SECRETS = "SELECT name, value FROM access.secrets"
+# What is looked up by its key has one way to it, whatever the key: it is planned once.
+POINT_PLANS = f"{LOOKUP_PLANS} -c plan_cache_mode=force_generic_plan"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ async def services(settings: Settings, database_url: str) -> AsyncIterator[Servi
     """Open what an API process needs, and close it afterwards."""
     conninfo = as_role(database_url, API_ROLE, LOOKUP_PLANS)
     store = PostgresEventStore(conninfo)
-    session = Session(conninfo)
+    session = Session(as_role(database_url, API_ROLE, POINT_PLANS))
     # When a key was used last may be lost in a crash; authentication need not wait for the disk.
     access = Session(as_role(database_url, API_ROLE, f"{LOOKUP_PLANS} -c synchronous_commit=off"))
     by_keyset, most = as_role(database_url, API_ROLE, KEYSET_PLANS), settings.read_connections

@@ -54,10 +54,7 @@ UNPARK = "DELETE FROM projections.parked WHERE projection = %s AND originator_id
 # What waited for long takes as long as it takes; were it given up, it would be tried for ever.
 NO_HURRY = "SET LOCAL statement_timeout = 0"
 # How its connection looks for rows, whatever the planner believed of a table when it was small.
-BY_INDEX = (
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
-    " -c plan_cache_mode=force_generic_plan"
-)
+BY_INDEX = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
 KNOWN_TO_ANY_RELEASE = """
 SELECT max(class_version) FROM event_store.topics WHERE topic = %s
 """

@@ -112,8 +112,10 @@ def _rows(
 def _run(
     contenders: Sequence[Contender], row: Row, seconds: int, rounds: int, notes: list[str]
 ) -> None:
-    for _ in range(rounds):
-        for each in contenders:
+    for number in range(rounds):
+        # Nobody works after the same one each time.
+        first = number % len(contenders)
+        for each in (*contenders[first:], *contenders[:first]):
             if each.name in row.failed:
                 continue
             try:

@@ -78,6 +78,10 @@ class Peer(ABC):
     def prepare(self, address: str) -> Access:
         """Make the collection for the items, and a key to it."""
 
+    def holds(self, address: str) -> bool:
+        """Whether what it was told holds, before the work and after."""
+        return True
+
 
 def install(peer: Peer) -> Path:
     """Its node_modules; nothing is done when they are there.
@@ -122,6 +126,7 @@ def running(
         except (OSError, KeyError, ValueError) as error:
             raise Unavailable(f"its API did not make the collection: {error!r}") from error
     with _started(peer, place) as (pid, seconds):
+        _must_hold(peer, place)
         contender = Contender(
             peer.name, peer.package.replace("@", " "), peer.flushes, place.address,
             access.credential, access.shapes, seconds, resident(pid), lambda: resident(pid),
@@ -131,6 +136,12 @@ def running(
         except LoadFailed as error:
             raise Unavailable(f"it did not take the first items: {error}") from error
         yield contender
+        _must_hold(peer, place)
+
+
+def _must_hold(peer: Peer, place: Place) -> None:
+    if not peer.holds(place.address):
+        raise Unavailable("what it was told does not hold")
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], limit: int) -> None:

@@ -80,8 +80,6 @@ class FlushingPocketBase(PocketBase):
         (hooks / "flush.pb.js").write_text(FLUSHING)
         return super().set_up(place)
 
-    def prepare(self, address: str) -> Access:
-        """As it comes, once its setting is seen to hold."""
-        if (found := ask(f"{address}/synchronous"))["synchronous"] != FULL:
-            raise ValueError(f"it does not flush: {found}")
-        return super().prepare(address)
+    def holds(self, address: str) -> bool:
+        """Whether the connection that writes has the setting."""
+        return bool(ask(f"{address}/synchronous")["synchronous"] == FULL)

@@ -1,6 +1,7 @@
 """The work: items that are table definitions, and requests for them as Lua of wrk."""
 
 import math
+import os
 import tempfile
 import time
 import urllib.request
@@ -112,6 +113,7 @@ class Contender:
         Raises:
             LoadFailed: it answered otherwise than with success.
         """
+        os.sync()  # what others left to be written is not to be waited for
         run = self._delete if operation == "delete" else self._run
         rate = run(operation, connections, seconds).rate
         time.sleep(REST)
