@@ -213,6 +213,7 @@ async def two_companies(installation: Installation) -> Service:
                 tokens[company, role] = str(key)
         cursor = await connection.execute("SELECT event_store.head()")
         [since] = await cursor.fetchone() or [0]
+    assert await installation.app.state.services.tenancy.progress.reach(since, timeout=10)
     return Service(installation.app, installation.database, ours, theirs, tokens, since)
 
 
