@@ -104,7 +104,7 @@ async function refresh() {
   if (document.querySelector("#list details[open]")) return later()
   const number = ++asked, rows = Math.min(countOf(document), AGAIN)
   const { page, problem, signedOut } = await fetchPage(location.href).catch(() => NOTHING)
-  if (number !== asked || problem || signedOut) return
+  if (number !== asked || problem || signedOut || !page.querySelector("#list")) return // of where one just went
   for (let more; countOf(page) < rows && (more = page.querySelector("[data-more]"));)
     if (!await extend(page.querySelector("#list"), more)) return
   keep(page)
