@@ -25,7 +25,8 @@ async function search() {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value))
   const target = query.size ? `/?${query}` : "/"
   const { page, at, problem } = await fetchPage(target).catch(() => NOTHING)
-  if (number !== asked || problem || !document.querySelector("#list")) return // another key came since
+  if (number !== asked || problem) return // another key came since
+  if (!document.querySelector("#list") || !page.querySelector("#list")) return // one left, or is signed out
   history.replaceState(null, "", at)
   swap(page)
 }
